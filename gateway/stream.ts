@@ -1,0 +1,68 @@
+// One answer on its way to one player: which try is current, how far it has come, and how it ended. The state
+// alone; what happens to it stands in placement.ts (finding a worker) and relay.ts (frames on the way back).
+
+import type { Encoding, Say } from '../bus/protocol.ts';
+import type { Tier } from '../bus/subjects.ts';
+import type { Character } from '../npcs/characters.ts';
+import type { Session } from './session.ts';
+
+/**
+ * `placing`: no worker has accepted the current try. `running`: one has. `attaching`: a worker was asked to go on from a
+ * piece, and frames are ignored until it says so. `ended`: the terminal frame has been written.
+ */
+export type StreamState = 'placing' | 'running' | 'attaching' | 'ended';
+
+export class Stream {
+  readonly session: Session;
+  readonly s: number;
+  readonly say: Say;
+  readonly character: Character;
+  readonly tier: Exclude<Tier, 'bronze'>;
+  readonly traceparent: string;
+  /** Monotonic ms. */
+  readonly startedAt: number;
+  readonly deadlineAt: number;
+
+  state: StreamState = 'placing';
+  /** The current try; frames of older ones are ignored. */
+  attempt = 0;
+  /** The subject of the current try: the key in the relay's map. */
+  subject = '';
+  /** The worker of the current try; undefined while a try is with the queue group and nobody has accepted. */
+  worker: string | undefined;
+  /** What the current try writes. */
+  encoding: Encoding | undefined;
+  readonly tried = new Set<string>();
+  /** Number of the last piece that went to the player. */
+  seen = 0;
+  /** The player (or the session's end) has cancelled it. */
+  cancelled = false;
+  /** For the one thing that it waits for now: acceptance, attachment, the deadline, a cancelled stream's end. */
+  timer: NodeJS.Timeout | undefined;
+  /** Set while attaching: told what became of it. */
+  attached: ((state: 'resumed' | 'ended' | 'lost') => void) | undefined;
+  /** Monotonic ms of the end. */
+  endedAt = 0;
+  /** Messages of an answer that the gateway wrote itself; a worker's are with the worker. */
+  written: object[] | undefined;
+
+  constructor(
+    init: Pick<
+      Stream,
+      'session' | 's' | 'say' | 'character' | 'tier' | 'traceparent' | 'startedAt' | 'deadlineAt'
+    >,
+  ) {
+    this.session = init.session;
+    this.s = init.s;
+    this.say = init.say;
+    this.character = init.character;
+    this.tier = init.tier;
+    this.traceparent = init.traceparent;
+    this.startedAt = init.startedAt;
+    this.deadlineAt = init.deadlineAt;
+  }
+
+  get ended(): boolean {
+    return this.state === 'ended';
+  }
+}

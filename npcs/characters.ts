@@ -1,0 +1,208 @@
+// The characters as data: one YAML file each, checked when read, read again when a file changes. Gateways use
+// the names, topics and authored lines, workers the rest. What a model is told is put together in tiers/prompt.ts.
+
+import { createHash } from 'node:crypto';
+import { watch } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { ParleyError } from '../runtime/errors.ts';
+
+const line = (most: number) => z.string().trim().min(1).max(most);
+const id = z
+  .string()
+  .max(64)
+  .regex(/^[a-z0-9][a-z0-9_-]*$/, 'must be lower-case letters, digits, - and _');
+
+const characterFile = z.strictObject({
+  /** Must be the name of the file. */
+  id,
+  /** As players read it. */
+  name: line(80),
+  /** What routing may spend on this character. */
+  importance: z.enum(['low', 'normal', 'high']).default('normal'),
+  /** Who the character is, in the second person: "You are Mira, …". A small model needs it short. */
+  persona: line(4_000),
+  /** What the character knows. */
+  facts: z.array(line(500)).max(64).default([]),
+  /** How the character speaks, and what it never does. */
+  rules: z.array(line(500)).max(32).default([]),
+  /** Topic to the words that the player says by choosing it. */
+  topics: z.record(id, line(500)).default({}),
+  /** Exchanges that show the tone; they are part of every prompt. */
+  examples: z
+    .array(z.strictObject({ player: line(500), npc: line(1_000) }))
+    .max(16)
+    .default([]),
+  /** What the character says when no model can answer. */
+  fallback: z
+    .array(line(500))
+    .min(2, 'needs at least two lines, so that the character does not repeat itself')
+    .max(64),
+  sampling: z
+    .strictObject({
+      temperature: z.number().min(0).max(2).default(0.3),
+      /** Longest answer when the player asks for no other length. */
+      maxTokens: z.number().int().min(1).max(4_096).default(80),
+      topP: z.number().gt(0).max(1).optional(),
+      topK: z.number().int().min(1).max(1_000).optional(),
+      minP: z.number().min(0).max(1).optional(),
+      repeatPenalty: z.number().min(1).max(2).optional(),
+      stop: z.array(z.string().min(1).max(40)).max(8).optional(),
+    })
+    .prefault({}),
+  /** The tiers that may answer for this character, best first. */
+  tiers: z
+    .array(z.enum(['gold', 'silver']))
+    .min(1)
+    .default(['gold']),
+});
+
+export type Character = Readonly<z.output<typeof characterFile>> & {
+  /** Changes with any change of the file's content. */
+  readonly hash: string;
+};
+
+export interface Characters {
+  readonly characters: ReadonlyMap<string, Character>;
+  /** Changes with any change of any character. */
+  readonly version: string;
+}
+
+/** All faults of all files in one message. */
+export class CharacterError extends Error {
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[], options?: { cause?: unknown }) {
+    super(
+      `The characters have ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((f) => `  - ${f}`).join('\n')}`,
+      options,
+    );
+    this.name = 'CharacterError';
+    this.faults = faults;
+  }
+}
+
+/** Reads all characters of a folder. Throws CharacterError with every fault: file, place in it, reason. */
+export async function loadCharacters(folder: string): Promise<Characters> {
+  let names: string[];
+  try {
+    names = (await readdir(folder)).filter((name) => /\.ya?ml$/i.test(name)).sort();
+  } catch (cause) {
+    throw new CharacterError([`${folder}: cannot be read (${(cause as Error).message})`], { cause });
+  }
+  const faults: string[] = [];
+  const characters = new Map<string, Character>();
+  for (const name of names) {
+    const file = join(folder, name);
+    try {
+      const character = parseCharacter(await readFile(file, 'utf8'), file, faults);
+      if (character) characters.set(character.id, character);
+    } catch (error) {
+      faults.push(`${file}: cannot be read (${(error as Error).message})`);
+    }
+  }
+  if (names.length === 0) faults.push(`${folder}: holds no .yaml file, so nobody could be spoken to`);
+  if (faults.length > 0) throw new CharacterError(faults);
+  const version = createHash('sha256');
+  for (const character of characters.values()) version.update(character.hash);
+  return { characters, version: version.digest('hex').slice(0, 16) };
+}
+
+function parseCharacter(content: string, file: string, faults: string[]): Character | undefined {
+  const document = parseDocument(content);
+  if (document.errors.length > 0) {
+    // The parser's message goes on with a drawing of the place; its first line has the reason and the line number.
+    faults.push(...document.errors.map((e) => `${file}: ${e.message.split('\n')[0]!.replace(/:$/, '')}`));
+    return undefined;
+  }
+  const parsed = characterFile.safeParse(document.toJS({ maxAliasCount: 16 }));
+  if (!parsed.success) {
+    faults.push(
+      ...parsed.error.issues.map((i) => `${file}: ${i.path.join('.') || 'the file'}: ${i.message}`),
+    );
+    return undefined;
+  }
+  if (`${parsed.data.id}.yaml` !== basename(file)) {
+    const should =
+      extname(file) === '.yaml'
+        ? basename(file, '.yaml')
+        : `${parsed.data.id} in a file ${parsed.data.id}.yaml`;
+    faults.push(`${file}: id: must be ${should}, as the file is named; it is ${parsed.data.id}`);
+    return undefined;
+  }
+  const hash = createHash('sha256').update(JSON.stringify(parsed.data)).digest('hex').slice(0, 16);
+  return deepFreeze({ ...parsed.data, hash });
+}
+
+export interface CharacterWatch {
+  /** The new set; only called when something really changed. */
+  readonly onChange: (characters: Characters) => void;
+  /** A broken edit: the last good set stays in force. */
+  readonly onFault: (error: Error) => void;
+}
+
+/** An editor writes a file in several steps; they are taken as one. */
+const settleMs = 100;
+
+/** Reads the folder again whenever a file in it changes. Returns the function that stops watching. */
+export function watchCharacters(folder: string, { onChange, onFault }: CharacterWatch): () => void {
+  let version = '';
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  let reading: Promise<void> = Promise.resolve();
+  const read = async (first: boolean) => {
+    try {
+      const now = await loadCharacters(folder);
+      const changed = now.version !== version;
+      version = now.version;
+      if (changed && !first && !stopped) onChange(now);
+    } catch (error) {
+      if (!first && !stopped) onFault(error as Error);
+    }
+  };
+  reading = read(true);
+  const watcher = watch(folder, () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      // One after the other: an older reading must not overtake a newer one.
+      reading = reading.then(() => read(false));
+    }, settleMs);
+  });
+  watcher.on('error', (error) => {
+    if (!stopped) onFault(error);
+  });
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+    watcher.close();
+  };
+}
+
+/** One of the character's own lines, the same for the same seed. */
+export function authoredLine(character: Pick<Character, 'fallback'>, seed: string): string {
+  const digest = createHash('sha256').update(seed).digest();
+  return character.fallback[digest.readUInt32BE(0) % character.fallback.length]!;
+}
+
+/** The words of a request: its text, or what choosing its topic says. Throws ParleyError `unknown_topic`. */
+export function wordsOf(
+  character: Pick<Character, 'id' | 'topics'>,
+  request: { text?: string; topic?: string },
+): string {
+  if (request.text !== undefined) return request.text;
+  const words = Object.hasOwn(character.topics, request.topic ?? '')
+    ? character.topics[request.topic!]
+    : undefined;
+  if (words === undefined)
+    throw new ParleyError('unknown_topic', `${character.id} has no topic ${JSON.stringify(request.topic)}`);
+  return words;
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
+  }
+  return Object.freeze(value);
+}

@@ -1,0 +1,195 @@
+// The names of all metrics, in one place; Prometheus' conventions (seconds, bytes, _total). Counters on the path
+// of every token are plain numbers that are copied when somebody scrapes.
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+const ttftBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const tokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.016, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+/** A registry with the process's own figures (memory, event loop lag, descriptors). */
+export function createRegistry(labels: Record<string, string>): Registry {
+  const registry = new Registry();
+  registry.setDefaultLabels(labels);
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** Numbers that the hot path raises; read by the scrape. */
+export interface RelayCounts {
+  frames: number;
+  bytes: number;
+  stale: number;
+  duplicate: number;
+  gaps: number;
+  /** `send` said 0 while nothing was buffered: an upstream fault of some uWebSockets.js builds. */
+  sendZeroUnbuffered: number;
+}
+
+export function createRelayCounts(): RelayCounts {
+  return { frames: 0, bytes: 0, stale: 0, duplicate: 0, gaps: 0, sendZeroUnbuffered: 0 };
+}
+
+export function createGatewayMetrics(register: Registry, relay: RelayCounts) {
+  const registers = [register];
+  const copied = (name: string, help: string, read: () => number) =>
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  copied('parley_gateway_frames_total', 'Frames forwarded to clients', () => relay.frames);
+  copied('parley_gateway_frame_bytes_total', 'Bytes of forwarded frames', () => relay.bytes);
+  copied(
+    'parley_gateway_frames_stale_total',
+    'Frames of a given-up attempt or of no stream',
+    () => relay.stale,
+  );
+  copied('parley_gateway_frames_duplicate_total', 'Frames that had been seen', () => relay.duplicate);
+  copied('parley_gateway_frame_gaps_total', 'Gaps seen in the pieces of a stream', () => relay.gaps);
+  copied(
+    'parley_gateway_send_zero_unbuffered_total',
+    'send returned 0 while nothing is buffered',
+    () => relay.sendZeroUnbuffered,
+  );
+  return {
+    uws: new Gauge({
+      name: 'parley_gateway_uws_info',
+      help: 'The uWebSockets.js build that runs',
+      labelNames: ['build', 'version'],
+      registers,
+    }),
+    sockets: new Gauge({ name: 'parley_gateway_sockets', help: 'Open sockets', registers }),
+    sessions: new Gauge({
+      name: 'parley_gateway_sessions',
+      help: 'Sessions, with or without a socket',
+      registers,
+    }),
+    streams: new Gauge({ name: 'parley_gateway_streams', help: 'Running streams', registers }),
+    messages: new Counter({
+      name: 'parley_gateway_messages_total',
+      help: 'Messages from clients by kind',
+      labelNames: ['t'],
+      registers,
+    }),
+    refused: new Counter({
+      name: 'parley_gateway_refused_total',
+      help: 'Messages answered with err, by code',
+      labelNames: ['code'],
+      registers,
+    }),
+    closes: new Counter({
+      name: 'parley_gateway_closes_total',
+      help: 'Sockets closed by the gateway, by close code',
+      labelNames: ['code'],
+      registers,
+    }),
+    ends: new Counter({
+      name: 'parley_gateway_stream_ends_total',
+      help: 'Streams ended, by outcome (an err code or live/authored with the reason where the gateway wrote it)',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    attempts: new Counter({
+      name: 'parley_gateway_attempts_total',
+      help: 'Tries to place a stream, by result',
+      labelNames: ['result'],
+      registers,
+    }),
+    acceptSeconds: new Histogram({
+      name: 'parley_gateway_accept_seconds',
+      help: 'From say to accepted',
+      buckets: tokenBuckets,
+      registers,
+    }),
+    firstPieceSeconds: new Histogram({
+      name: 'parley_gateway_first_piece_seconds',
+      help: 'From say to the first piece',
+      buckets: ttftBuckets,
+      registers,
+    }),
+    workers: new Gauge({
+      name: 'parley_gateway_workers',
+      help: 'Workers whose heartbeat is fresh',
+      labelNames: ['tier'],
+      registers,
+    }),
+    nats: new Gauge({ name: 'parley_nats_connected', help: '1 while connected to NATS', registers }),
+    redis: new Gauge({ name: 'parley_redis_connected', help: '1 while connected to Redis', registers }),
+    characters: new Gauge({ name: 'parley_characters', help: 'Characters loaded', registers }),
+    characterFaults: new Counter({
+      name: 'parley_character_faults_total',
+      help: 'Broken character files that were not taken over',
+      registers,
+    }),
+  };
+}
+export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
+
+export function createWorkerMetrics(register: Registry) {
+  const registers = [register];
+  return {
+    requests: new Counter({
+      name: 'parley_worker_requests_total',
+      help: 'Requests that arrived, by what became of them at the door',
+      labelNames: ['result'],
+      registers,
+    }),
+    streams: new Counter({
+      name: 'parley_worker_streams_total',
+      help: 'Streams ended, by reason or err code',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    active: new Gauge({ name: 'parley_worker_active', help: 'Streams that decode now', registers }),
+    queued: new Gauge({ name: 'parley_worker_queued', help: 'Requests that wait', registers }),
+    held: new Gauge({
+      name: 'parley_worker_held_streams',
+      help: 'Streams kept for players who come back',
+      registers,
+    }),
+    heldBytes: new Gauge({ name: 'parley_worker_held_bytes', help: 'Bytes of kept pieces', registers }),
+    tokens: new Counter({
+      name: 'parley_worker_tokens_total',
+      help: 'Tokens by kind: prompt (prefilled), cached, completion',
+      labelNames: ['kind'],
+      registers,
+    }),
+    queueSeconds: new Histogram({
+      name: 'parley_worker_queue_seconds',
+      help: 'Wait for a free place',
+      buckets: ttftBuckets,
+      registers,
+    }),
+    firstPieceSeconds: new Histogram({
+      name: 'parley_worker_first_piece_seconds',
+      help: 'From arrival to the first piece',
+      buckets: ttftBuckets,
+      registers,
+    }),
+    tokenSeconds: new Histogram({
+      name: 'parley_worker_token_seconds',
+      help: 'Between two pieces',
+      buckets: tokenBuckets,
+      registers,
+    }),
+    commits: new Counter({
+      name: 'parley_worker_history_commits_total',
+      help: 'Turns written to history, by result',
+      labelNames: ['result'],
+      registers,
+    }),
+    nats: new Gauge({ name: 'parley_nats_connected', help: '1 while connected to NATS', registers }),
+    redis: new Gauge({ name: 'parley_redis_connected', help: '1 while connected to Redis', registers }),
+    characters: new Gauge({ name: 'parley_characters', help: 'Characters loaded', registers }),
+    characterFaults: new Counter({
+      name: 'parley_character_faults_total',
+      help: 'Broken character files that were not taken over',
+      registers,
+    }),
+  };
+}
+export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;

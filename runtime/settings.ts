@@ -1,0 +1,481 @@
+// Every setting of every process: name, type, default, bounds and the reason for it, in one table.
+// runtime/config.ts reads the environment by it; `.env.example` is printed from it.
+
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+export interface Setting<T> {
+  readonly env: string;
+  readonly group: 'shared' | 'gateway' | 'worker';
+  readonly fallback: T;
+  readonly secret?: boolean;
+  readonly doc: string;
+  /** How the value is written, for messages and the manual: "milliseconds, 10 to 5000". */
+  readonly form: string;
+  /** Throws an Error whose message completes "PARLEY_X must be …". */
+  parse(raw: string): T;
+}
+
+type Common = Pick<Setting<unknown>, 'env' | 'group' | 'doc'> & { secret?: boolean };
+
+function text(s: Common & { fallback: string; form?: string; pattern?: RegExp }): Setting<string> {
+  const form = s.form ?? 'text';
+  return {
+    ...s,
+    form,
+    parse(raw) {
+      if (s.pattern && !s.pattern.test(raw)) throw new Error(form);
+      return raw;
+    },
+  };
+}
+
+function number(
+  s: Common & { fallback: number; min: number; max: number; unit?: string; fraction?: boolean },
+): Setting<number> {
+  const kind = s.fraction ? 'a number' : 'a whole number';
+  const form = `${kind} from ${s.min} to ${s.max}${s.unit ? ` (${s.unit})` : ''}`;
+  return {
+    ...s,
+    form,
+    parse(raw) {
+      const value = raw.trim() === '' ? Number.NaN : Number(raw);
+      if (!Number.isFinite(value) || value < s.min || value > s.max) throw new Error(form);
+      if (!s.fraction && !Number.isInteger(value)) throw new Error(form);
+      return value;
+    },
+  };
+}
+
+function flag(s: Common & { fallback: boolean }): Setting<boolean> {
+  const form = '1 or 0';
+  return {
+    ...s,
+    form,
+    parse(raw) {
+      if (raw === '1' || raw === 'true') return true;
+      if (raw === '0' || raw === 'false') return false;
+      throw new Error(form);
+    },
+  };
+}
+
+function choice<const T extends string>(s: Common & { fallback: T; of: readonly T[] }): Setting<T> {
+  const form = `one of ${s.of.join(', ')}`;
+  return {
+    ...s,
+    form,
+    parse(raw) {
+      if (!(s.of as readonly string[]).includes(raw)) throw new Error(form);
+      return raw as T;
+    },
+  };
+}
+
+const url = /^[a-z]+:\/\/\S+$/;
+const id = /^[A-Za-z0-9_-]{1,64}$/;
+
+export const settings = {
+  // ---- every process ----
+  home: text({
+    env: 'PARLEY_HOME',
+    group: 'shared',
+    fallback: join(homedir(), '.parley'),
+    form: 'a folder',
+    doc: 'Cache (servers, model, prefilled personas) and data (keys, Redis files, state of the local stack).',
+  }),
+  prefix: text({
+    env: 'PARLEY_PREFIX',
+    group: 'shared',
+    fallback: 'parley',
+    pattern: id,
+    form: 'up to 64 letters, digits, - and _',
+    doc: 'Stands before every NATS subject and every Redis key, so that several games can share one NATS and one Redis.',
+  }),
+  id: text({
+    env: 'PARLEY_ID',
+    group: 'shared',
+    fallback: '',
+    pattern: id,
+    form: 'up to 64 letters, digits, - and _',
+    doc: 'Name of this process on the bus; it must match its NATS user. Empty: a random one.',
+  }),
+  natsUrl: text({
+    env: 'PARLEY_NATS_URL',
+    group: 'shared',
+    fallback: '',
+    pattern: url,
+    secret: true,
+    form: 'a URL such as nats://user:password@127.0.0.1:4222, several with commas',
+    doc: 'The bus. Empty: `npm start` runs a server of its own; a gateway or worker started by hand needs it.',
+  }),
+  redisUrl: text({
+    env: 'PARLEY_REDIS_URL',
+    group: 'shared',
+    fallback: '',
+    pattern: url,
+    secret: true,
+    form: 'a URL such as redis://user:password@127.0.0.1:6379',
+    doc: 'History and sessions. Empty: `npm start` runs a server of its own.',
+  }),
+  npcs: text({
+    env: 'PARLEY_NPCS',
+    group: 'shared',
+    fallback: 'npcs',
+    form: 'a folder',
+    doc: 'Folder of the characters, one YAML file each. Read at start and again whenever a file changes.',
+  }),
+  logLevel: choice({
+    env: 'PARLEY_LOG_LEVEL',
+    group: 'shared',
+    fallback: 'info',
+    of: ['debug', 'info', 'warn', 'error', 'silent'],
+    doc: 'Log lines are JSON on standard error. Player text is never logged, at no level.',
+  }),
+  metricsPort: number({
+    env: 'PARLEY_METRICS_PORT',
+    group: 'shared',
+    fallback: 0,
+    min: 0,
+    max: 65_535,
+    doc: 'Where a worker serves /metrics, /healthz and /readyz. 0: a free port, named in the log. (A gateway serves them on PARLEY_PORT.)',
+  }),
+  historyTurns: number({
+    env: 'PARLEY_HISTORY_TURNS',
+    group: 'shared',
+    fallback: 64,
+    min: 0,
+    max: 1000,
+    unit: 'turns',
+    doc: 'Turns kept for each player and character. The prompt uses the newest that fit. 0 keeps none: characters forget at once.',
+  }),
+  historyTtlS: number({
+    env: 'PARLEY_HISTORY_TTL_S',
+    group: 'shared',
+    fallback: 604_800,
+    min: 1,
+    max: 31_536_000,
+    unit: 'seconds',
+    doc: 'How long a conversation is remembered after its last turn.',
+  }),
+  beatMs: number({
+    env: 'PARLEY_BEAT_MS',
+    group: 'shared',
+    fallback: 500,
+    min: 50,
+    max: 10_000,
+    unit: 'milliseconds',
+    doc: 'How often a worker says what it carries. A worker that misses three beats gets nothing new. Must be the same everywhere.',
+  }),
+
+  // ---- gateway ----
+  host: text({
+    env: 'PARLEY_HOST',
+    group: 'gateway',
+    fallback: '127.0.0.1',
+    form: 'an address',
+    doc: 'Where the gateway listens. 0.0.0.0 for all interfaces.',
+  }),
+  port: number({
+    env: 'PARLEY_PORT',
+    group: 'gateway',
+    fallback: 8080,
+    min: 0,
+    max: 65_535,
+    doc: 'Port of the gateway: WebSocket, page, health and metrics. 0 or a port that is taken: `npm start` picks a free one and says so in its ready line.',
+  }),
+  jwtSecret: text({
+    env: 'PARLEY_JWT_SECRET',
+    group: 'gateway',
+    fallback: '',
+    secret: true,
+    pattern: /^.{32,}$/s,
+    form: 'at least 32 characters',
+    doc: 'Shared secret of HS256 tokens. `npm start` makes one and keeps it in PARLEY_HOME.',
+  }),
+  jwtPublicKey: text({
+    env: 'PARLEY_JWT_PUBLIC_KEY',
+    group: 'gateway',
+    fallback: '',
+    form: 'a file',
+    doc: 'Public key (PEM, SPKI) of RS256, ES256 or EdDSA tokens.',
+  }),
+  jwksUrl: text({
+    env: 'PARLEY_JWKS_URL',
+    group: 'gateway',
+    fallback: '',
+    pattern: /^https?:\/\/\S+$/,
+    form: 'an http(s) URL',
+    doc: 'Key set of the identity provider, fetched when a token names a key that is not known yet.',
+  }),
+  jwtAudience: text({
+    env: 'PARLEY_JWT_AUDIENCE',
+    group: 'gateway',
+    fallback: 'parley',
+    doc: 'The `aud` that a token must carry.',
+  }),
+  jwtIssuer: text({
+    env: 'PARLEY_JWT_ISSUER',
+    group: 'gateway',
+    fallback: '',
+    doc: 'The `iss` that a token must carry. Empty: any.',
+  }),
+  devTokens: flag({
+    env: 'PARLEY_DEV_TOKENS',
+    group: 'gateway',
+    fallback: false,
+    doc: 'Serves POST /dev/token, which gives anybody a token for any player, for the page under /. `npm start` turns it on; never do so where strangers can reach the port.',
+  }),
+  acceptMs: number({
+    env: 'PARLEY_ACCEPT_MS',
+    group: 'gateway',
+    fallback: 250,
+    min: 10,
+    max: 10_000,
+    unit: 'milliseconds',
+    doc: 'How long a worker has to accept a request before it goes to another one.',
+  }),
+  maxAttempts: number({
+    env: 'PARLEY_MAX_ATTEMPTS',
+    group: 'gateway',
+    fallback: 3,
+    min: 1,
+    max: 10,
+    doc: 'How many workers are asked before the player gets the authored line of the character.',
+  }),
+  budgetMs: number({
+    env: 'PARLEY_BUDGET_MS',
+    group: 'gateway',
+    fallback: 20_000,
+    min: 100,
+    max: 600_000,
+    unit: 'milliseconds',
+    doc: 'Time for a whole answer when `say` names none, and the most that it may name. When it is over, the answer ends with reason `deadline`.',
+  }),
+  maxTokens: number({
+    env: 'PARLEY_MAX_TOKENS',
+    group: 'gateway',
+    fallback: 256,
+    min: 1,
+    max: 8192,
+    unit: 'tokens',
+    doc: 'The most that a `say` may ask for. What a character uses by default stands in its YAML.',
+  }),
+  helloMs: number({
+    env: 'PARLEY_HELLO_MS',
+    group: 'gateway',
+    fallback: 5_000,
+    min: 100,
+    max: 60_000,
+    unit: 'milliseconds',
+    doc: 'A socket that has not said `hello` by then is closed with 4408.',
+  }),
+  pingMs: number({
+    env: 'PARLEY_PING_MS',
+    group: 'gateway',
+    fallback: 25_000,
+    min: 1_000,
+    max: 110_000,
+    unit: 'milliseconds',
+    doc: 'A client should send `ping` when it has sent nothing for this long. A socket that is silent for twice as long (8 s at least) is closed.',
+  }),
+  frameMs: number({
+    env: 'PARLEY_FRAME_MS',
+    group: 'gateway',
+    fallback: 0,
+    min: 0,
+    max: 1_000,
+    unit: 'milliseconds',
+    doc: 'How long a worker may gather text before it sends a `tok`. 0: every piece at once.',
+  }),
+  maxFrameBytes: number({
+    env: 'PARLEY_MAX_FRAME_BYTES',
+    group: 'gateway',
+    fallback: 16_384,
+    min: 256,
+    max: 1_048_576,
+    unit: 'bytes',
+    doc: 'A larger frame from a client closes its socket with 4413.',
+  }),
+  maxTextChars: number({
+    env: 'PARLEY_MAX_TEXT_CHARS',
+    group: 'gateway',
+    fallback: 2_000,
+    min: 1,
+    max: 100_000,
+    unit: 'characters',
+    doc: 'The longest `text` of a `say`.',
+  }),
+  maxContextChars: number({
+    env: 'PARLEY_MAX_CONTEXT_CHARS',
+    group: 'gateway',
+    fallback: 500,
+    min: 0,
+    max: 100_000,
+    unit: 'characters',
+    doc: 'The longest `context` of a `say`. 0: none is taken.',
+  }),
+  maxStreams: number({
+    env: 'PARLEY_MAX_STREAMS',
+    group: 'gateway',
+    fallback: 8,
+    min: 1,
+    max: 1_000,
+    doc: 'Streams that one session may have running.',
+  }),
+  messagesPerSecond: number({
+    env: 'PARLEY_MESSAGES_PER_SECOND',
+    group: 'gateway',
+    fallback: 20,
+    min: 1,
+    max: 10_000,
+    unit: 'messages a second',
+    doc: 'What a session may send. Above it `err` with `rate_limited`; who goes on regardless is closed with 4429.',
+  }),
+  messageBurst: number({
+    env: 'PARLEY_MESSAGE_BURST',
+    group: 'gateway',
+    fallback: 40,
+    min: 1,
+    max: 10_000,
+    unit: 'messages',
+    doc: 'How many messages may come at once before that rate counts.',
+  }),
+  maxBackpressureBytes: number({
+    env: 'PARLEY_MAX_BACKPRESSURE_BYTES',
+    group: 'gateway',
+    fallback: 1_048_576,
+    min: 16_384,
+    max: 1_073_741_824,
+    unit: 'bytes',
+    doc: 'Unsent bytes that a slow socket may pile up before it is closed (the client may come back and resume).',
+  }),
+  resumeGraceMs: number({
+    env: 'PARLEY_RESUME_GRACE_MS',
+    group: 'gateway',
+    fallback: 15_000,
+    min: 0,
+    max: 600_000,
+    unit: 'milliseconds',
+    doc: 'How long running streams go on after the socket was lost without a goodbye. 0: they are cancelled at once.',
+  }),
+  drainMs: number({
+    env: 'PARLEY_DRAIN_MS',
+    group: 'shared',
+    fallback: 10_000,
+    min: 0,
+    max: 600_000,
+    unit: 'milliseconds',
+    doc: 'How long running streams may go on after SIGTERM.',
+  }),
+
+  // ---- worker ----
+  tier: choice({
+    env: 'PARLEY_TIER',
+    group: 'worker',
+    fallback: 'gold',
+    of: ['gold', 'silver'],
+    doc: 'The tier, and so the subject, that this worker serves.',
+  }),
+  engine: choice({
+    env: 'PARLEY_ENGINE',
+    group: 'worker',
+    fallback: 'llama',
+    of: ['llama'],
+    doc: 'What generates: llama is llama.cpp in the worker itself.',
+  }),
+  concurrency: number({
+    env: 'PARLEY_CONCURRENCY',
+    group: 'worker',
+    fallback: 4,
+    min: 1,
+    max: 256,
+    unit: 'streams',
+    doc: 'Streams that decode at once. More of them, and each is slower.',
+  }),
+  queueLimit: number({
+    env: 'PARLEY_QUEUE_LIMIT',
+    group: 'worker',
+    fallback: 16,
+    min: 0,
+    max: 10_000,
+    unit: 'requests',
+    doc: 'Requests that may wait for a free place; above it the worker refuses and the gateway asks another. 0: none waits.',
+  }),
+  holdMs: number({
+    env: 'PARLEY_HOLD_MS',
+    group: 'worker',
+    fallback: 60_000,
+    min: 0,
+    max: 3_600_000,
+    unit: 'milliseconds',
+    doc: 'How long a worker keeps the pieces of a stream after its end, for players who come back.',
+  }),
+  holdBytes: number({
+    env: 'PARLEY_HOLD_BYTES',
+    group: 'worker',
+    fallback: 67_108_864,
+    min: 65_536,
+    max: 17_179_869_184,
+    unit: 'bytes',
+    doc: 'Bound of what is kept that way; the streams that ended first go first.',
+  }),
+  workerBudgetMs: number({
+    env: 'PARLEY_WORKER_BUDGET_MS',
+    group: 'worker',
+    fallback: 60_000,
+    min: 100,
+    max: 600_000,
+    unit: 'milliseconds',
+    doc: 'Time for a request that names none (a backend that publishes without Parley-Budget-Ms).',
+  }),
+  model: text({
+    env: 'PARLEY_MODEL',
+    group: 'worker',
+    fallback: '',
+    form: 'a .gguf file, or hf:user/repo:quantization',
+    doc: 'The model of the llama engine. Empty: the small one that set-up fetched (SmolLM2-135M-Instruct). Bigger is better: any chat model as GGUF.',
+  }),
+  adapter: text({
+    env: 'PARLEY_ADAPTER',
+    group: 'worker',
+    fallback: '',
+    form: 'a .gguf file',
+    doc: 'LoRA adapter for that model. Empty: none.',
+  }),
+  threads: number({
+    env: 'PARLEY_THREADS',
+    group: 'worker',
+    fallback: 1,
+    min: 1,
+    max: 256,
+    unit: 'threads',
+    doc: 'Threads of the llama engine. On a small shared machine 1 is steadier than 2.',
+  }),
+  sequences: number({
+    env: 'PARLEY_SEQUENCES',
+    group: 'worker',
+    fallback: 8,
+    min: 1,
+    max: 256,
+    doc: 'KV sequences in memory. Each is kept for one conversation; above PARLEY_CONCURRENCY they are cache.',
+  }),
+  contextTokens: number({
+    env: 'PARLEY_CONTEXT_TOKENS',
+    group: 'worker',
+    fallback: 2_048,
+    min: 256,
+    max: 131_072,
+    unit: 'tokens',
+    doc: 'Length of each sequence: persona, history and answer together.',
+  }),
+  prefillChunkTokens: number({
+    env: 'PARLEY_PREFILL_CHUNK',
+    group: 'worker',
+    fallback: 8,
+    min: 1,
+    max: 2_048,
+    unit: 'tokens',
+    doc: 'Prompt tokens that are prefilled in one go while other streams decode. Larger: a prompt is ready sooner, but the others wait longer for their next token and a cancel is heard later.',
+  }),
+} satisfies Record<string, Setting<unknown>>;

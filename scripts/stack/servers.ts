@@ -1,0 +1,22 @@
+// Where the servers are, as set-up found them (scripts/setup/), and where this repository is.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const repository = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The program of a server. Throws with the line to type when set-up has not found it. */
+export function serverProgram(home: string, which: 'natsServer' | 'redisServer'): string {
+  try {
+    const servers: Record<string, unknown> = JSON.parse(
+      readFileSync(join(home, 'cache', 'servers.json'), 'utf8'),
+    );
+    const program = servers[which];
+    if (typeof program === 'string') return program;
+  } catch {
+    // No set-up yet: said below.
+  }
+  const name = which === 'natsServer' ? 'nats-server' : 'redis-server';
+  throw new Error(`${name} has not been set up in ${home}; type: node scripts/setup.mjs test`);
+}

@@ -1,0 +1,111 @@
+// The contract between a worker and whatever turns a prompt into text. One implementation a file
+// (llama-engine.ts here, gold/triton-engine.ts and others later); which one runs is chosen in
+// tiers/main.ts. tests/engine-contract.ts is run on every implementation.
+
+/** One exchange, oldest first in a list. */
+export interface Turn {
+  readonly player: string;
+  readonly npc: string;
+}
+
+/**
+ * What an engine is asked to continue. The order of the parts is fixed for the cache: `system` and
+ * `examples` are the same for every player of a character, so their KV is shared; `memory` and `turns` are one
+ * player's; `player` is what was just said. The engine renders it with the chat template of its model.
+ * All texts of players are plain text: an engine must not read control tokens out of them.
+ */
+export interface Prompt {
+  readonly npc: string;
+  /** Persona, facts and rules: the stable prefix. */
+  readonly system: string;
+  readonly examples: readonly Turn[];
+  readonly turns: readonly Turn[];
+  readonly player: string;
+  /** What the character has said so far in this very answer (a stream that goes on elsewhere). */
+  readonly said?: string;
+}
+
+export interface GenerateOptions {
+  /** Upper bound of tokens to decode, at least 1. */
+  readonly maxTokens: number;
+  /** 0 is greedy. */
+  readonly temperature: number;
+  readonly topP?: number;
+  readonly topK?: number;
+  readonly minP?: number;
+  /** 1 is off. */
+  readonly repeatPenalty?: number;
+  readonly seed?: number;
+  /** The answer ends before the first of these strings, which is not emitted. */
+  readonly stop?: readonly string[];
+}
+
+export interface Usage {
+  /** Tokens of the whole prompt. */
+  readonly prompt: number;
+  /** Of these, tokens whose KV was already there. */
+  readonly cached: number;
+  /** Tokens decoded. */
+  readonly completion: number;
+}
+
+/**
+ * `text` is valid Unicode: bytes of a character that is cut between tokens wait for the rest. The last chunk is
+ * always `done`, also after an abort (then `reason` is `aborted` and `usage` says what was spent).
+ */
+export type Chunk =
+  | { readonly type: 'text'; readonly text: string; readonly tokens: number }
+  | { readonly type: 'done'; readonly reason: 'stop' | 'length' | 'aborted'; readonly usage: Usage };
+
+/** Figures that routing and metrics use; cheap to read, never waits. */
+export interface EngineStats {
+  /** Streams that can decode at once. */
+  readonly concurrency: number;
+  readonly active: number;
+  /** Characters whose prefix has KV in memory now. */
+  readonly resident: readonly string[];
+  /** Moving averages, milliseconds for a token; 0 until measured. */
+  readonly prefillMsPerToken: number;
+  readonly decodeMsPerToken: number;
+  /** Characters pinned by a lease that has not run out. */
+  readonly pinned: readonly string[];
+}
+
+export interface Engine {
+  /** As in configuration: `llama`, `triton`, … */
+  readonly name: string;
+  /** The model as clients and metrics see it: a plain name, no path. */
+  readonly model: string;
+  /** Whether an answer that was begun elsewhere can be continued from its text (`Prompt.said`). */
+  readonly continues: 'text' | 'none';
+
+  /**
+   * Streams the continuation of `prompt`. Aborting `signal` stops the engine within two tokens while it decodes
+   * and within one chunk while it prefills. Waits for a free slot if all are busy.
+   * Throws EngineError, before or between chunks; never ends without `done` or an error.
+   */
+  generate(prompt: Prompt, options: GenerateOptions, signal: AbortSignal): AsyncIterable<Chunk>;
+
+  /** Prefills the stable prefix (`system`, `examples`) so that the next `generate` finds it. Gives way to live streams. */
+  warm(prompt: Prompt, signal: AbortSignal): Promise<void>;
+
+  /** Keeps the character's prefix in memory until `until` (ms since the epoch); a later call renews the lease. */
+  pin(npc: string, until: number): void;
+  release(npc: string): void;
+
+  stats(): EngineStats;
+  /** Resolves when the engine can serve; throws EngineError with the cause when not. */
+  health(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Why an engine could not answer. `message` is for operators. */
+export class EngineError extends Error {
+  readonly kind: 'prompt_too_long' | 'unavailable' | 'internal';
+
+  constructor(kind: EngineError['kind'], message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'EngineError';
+    this.kind = kind;
+  }
+}

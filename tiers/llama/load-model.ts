@@ -1,0 +1,171 @@
+// Gets the model into memory: finds the file, loads it with llama.cpp's CPU build that came with the packages,
+// and makes the context with its sequences. Says in words what is wrong with a file, and what to do. Builds
+// and downloads nothing, except a model that is asked for by its Hugging Face name.
+
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { access, mkdir, open } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import {
+  getLlama,
+  type Llama,
+  type LlamaContext,
+  LlamaLogLevel,
+  type LlamaModel,
+  resolveModelFile,
+} from 'node-llama-cpp';
+import { EngineError } from '../engine.ts';
+
+/** The part of a pino logger that the engine uses. */
+export interface EngineLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface ModelOptions {
+  /** PARLEY_HOME: models are looked for under `cache/models`. */
+  readonly home: string;
+  /** A .gguf file, `hf:user/repo:quantization`, or empty for the model that set-up fetched. */
+  readonly model: string;
+  /** A LoRA adapter as .gguf file, or empty. */
+  readonly adapter: string;
+  readonly threads: number;
+  readonly contextTokens: number;
+}
+
+export interface LoadedModel {
+  readonly llama: Llama;
+  readonly model: LlamaModel;
+  readonly context: LlamaContext;
+  /** A plain name for clients and metrics. */
+  readonly name: string;
+  /** Changes whenever saved KV state could no longer fit: other weights, adapter, llama.cpp or context. */
+  readonly identity: string;
+}
+
+/** The model that set-up puts into `cache/models`. */
+export const defaultModelFile = 'SmolLM2-135M-Instruct.Q4_1.gguf';
+const batchTokens = 256;
+
+/** Loads the model with `sequences` sequences. Throws EngineError `unavailable`, naming the file and what to do. */
+export async function loadModel(
+  options: ModelOptions,
+  sequences: number,
+  log: EngineLog | undefined,
+): Promise<LoadedModel> {
+  const file = await findModel(options);
+  await checkGguf(file, 'model', 'PARLEY_MODEL');
+  const adapter = options.adapter === '' ? '' : resolve(options.adapter);
+  if (adapter !== '') await checkGguf(adapter, 'adapter', 'PARLEY_ADAPTER');
+
+  const llama = await getLlama({
+    gpu: false,
+    build: 'never',
+    skipDownload: true,
+    progressLogs: false,
+    maxThreads: options.threads,
+    logLevel: LlamaLogLevel.warn,
+    logger: (level, message) => {
+      const severe = level === LlamaLogLevel.error || level === LlamaLogLevel.fatal;
+      log?.[severe ? 'warn' : 'debug']({ from: 'llama.cpp' }, message.trimEnd());
+    },
+  }).catch((cause: unknown) => {
+    throw new EngineError(
+      'unavailable',
+      `llama.cpp could not be started: ${words(cause)}. Is the package @node-llama-cpp for this platform installed? Run \`npm ci\`.`,
+      { cause },
+    );
+  });
+  try {
+    const model = await llama.loadModel({ modelPath: file });
+    const contextSize = Math.min(options.contextTokens, model.trainContextSize);
+    const context = await model.createContext({
+      sequences,
+      contextSize,
+      batchSize: batchTokens,
+      threads: options.threads,
+      // Without it a model with a sliding window could not take up a prefix again.
+      swaFullCache: true,
+      ...(adapter === '' ? {} : { lora: { adapters: [{ filePath: adapter }] } }),
+    });
+    const identity = createHash('sha256')
+      .update(JSON.stringify([llama.llamaCppRelease, context.contextSize]))
+      .update(await sampleFile(file))
+      .update(adapter === '' ? '' : await sampleFile(adapter))
+      .digest('hex');
+    return { llama, model, context, name: plainName(model.filename ?? file), identity };
+  } catch (cause) {
+    await llama.dispose();
+    throw new EngineError(
+      'unavailable',
+      `The model ${file} could not be loaded${adapter === '' ? '' : ` with the adapter ${adapter}`}: ${words(cause)}. ` +
+        'If the file is damaged or cut off, delete it and fetch it again (`npm start` does that for the default model); ' +
+        'if memory is short, lower PARLEY_SEQUENCES or PARLEY_CONTEXT_TOKENS, or take a smaller model.',
+      { cause },
+    );
+  }
+}
+
+async function findModel({ home, model }: ModelOptions): Promise<string> {
+  const models = join(home, 'cache', 'models');
+  if (model === '') return join(models, defaultModelFile);
+  if (!model.startsWith('hf:')) return resolve(model);
+  try {
+    await mkdir(models, { recursive: true });
+    return await resolveModelFile(model, { directory: models, cli: false });
+  } catch (cause) {
+    throw new EngineError(
+      'unavailable',
+      `The model ${model} could not be fetched from Hugging Face: ${words(cause)}. Without network, put a .gguf file on disk and set PARLEY_MODEL to its path.`,
+      { cause },
+    );
+  }
+}
+
+/** llama.cpp's own words for a wrong file are not for people who run a game. */
+async function checkGguf(file: string, what: string, setting: string): Promise<void> {
+  const advice = `Run \`npm start\` once to fetch the default model, or set ${setting} to a .gguf file.`;
+  try {
+    await access(file, constants.R_OK);
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const state = missing ? 'is not there' : 'cannot be read';
+    throw new EngineError('unavailable', `The ${what} file ${file} ${state}. ${advice}`, { cause });
+  }
+  const handle = await open(file);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0);
+    if (bytesRead === 4 && buffer.toString('latin1') === 'GGUF') return;
+  } finally {
+    await handle.close();
+  }
+  throw new EngineError('unavailable', `The ${what} file ${file} is no GGUF file. ${advice}`);
+}
+
+/** Size and samples of a file: tells two models apart without reading all of their gigabytes. */
+async function sampleFile(file: string): Promise<Buffer> {
+  const handle = await open(file);
+  try {
+    const { size } = await handle.stat();
+    const hash = createHash('sha256').update(String(size));
+    const piece = Buffer.alloc(65_536);
+    for (let i = 0; i < 32; i++) {
+      const { bytesRead } = await handle.read(piece, 0, piece.length, Math.floor((size * i) / 32));
+      hash.update(piece.subarray(0, bytesRead));
+    }
+    return hash.digest();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** `SmolLM2-135M-Instruct.Q4_1.gguf` without folder and ending. */
+function plainName(file: string): string {
+  return (file.split(/[/\\]/).at(-1) ?? file).replace(/\.gguf$/i, '').replace(/-\d{5}-of-\d{5}$/, '');
+}
+
+function words(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

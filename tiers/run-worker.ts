@@ -1,0 +1,101 @@
+// Runs one worker process around an engine: connections, characters, health, the worker itself, and the personas
+// prefilled in the background. The engine is handed in, so that load runs can bring their own.
+
+import { randomUUID } from 'node:crypto';
+import { History } from '../bus/history.ts';
+import { connectBus } from '../bus/nats.ts';
+import { connectRedis } from '../bus/redis.ts';
+import { createKeys, createSubjects } from '../bus/subjects.ts';
+import { openCharacters } from '../npcs/open-characters.ts';
+import type { Config } from '../runtime/config.ts';
+import { run } from '../runtime/lifecycle.ts';
+import { createLog, type Log } from '../runtime/log.ts';
+import { createRegistry, createWorkerMetrics } from '../runtime/metrics.ts';
+import type { Engine } from './engine.ts';
+import { startHealthServer } from './health-server.ts';
+import { warmCharacters } from './warm.ts';
+import { Worker } from './worker.ts';
+
+/** Resolves when the worker serves; from then on it runs until it is told to stop. */
+export async function runWorker(
+  config: Config,
+  startEngine: (log: Log, config: Config) => Promise<Engine>,
+): Promise<void> {
+  const id = config.id || `${config.tier}-${randomUUID().slice(0, 8)}`;
+  const log = createLog(`worker ${id}`, config.logLevel);
+
+  await run(log, async (life) => {
+    const registry = createRegistry({ worker: id, tier: config.tier });
+    const metrics = createWorkerMetrics(registry);
+    const engine = life.add('engine', await startEngine(log, config), (e) => e.close());
+    log.info({ engine: engine.name, model: engine.model }, 'engine ready');
+
+    const redis = life.add(
+      'redis',
+      await connectRedis({
+        url: config.redisUrl,
+        name: `worker-${id}`,
+        log,
+        onState: (up) => metrics.redis.set(Number(up)),
+      }),
+      (r) => r.disconnect(),
+    );
+    const bus = life.add(
+      'nats',
+      await connectBus({
+        url: config.natsUrl,
+        role: 'worker',
+        id,
+        log,
+        onState: (up) => metrics.nats.set(Number(up)),
+      }),
+      (b) => b.close(),
+    );
+    const warm = new AbortController();
+    const characters = life.add(
+      'characters',
+      await openCharacters(config.npcs, {
+        log,
+        metrics,
+        onChange: (set) => void warmCharacters(engine, set, config, log, warm.signal),
+      }),
+      (c) => c.stop(),
+    );
+    const worker = new Worker({
+      id,
+      connection: bus.connection,
+      subjects: createSubjects(config.prefix),
+      engine,
+      history: new History({
+        redis,
+        keys: createKeys(config.prefix),
+        turns: config.historyTurns,
+        ttlS: config.historyTtlS,
+      }),
+      characters: characters.current,
+      tier: config.tier,
+      contextTokens: config.contextTokens,
+      metrics,
+      log,
+      config,
+    });
+    const health = await startHealthServer({
+      port: config.metricsPort,
+      registry,
+      notReady: async () => [
+        ...(bus.connected ? [] : ['nats']),
+        ...(await engine.health().then(
+          () => [],
+          () => ['engine'],
+        )),
+      ],
+    });
+    life.add('health', health, (h) => h.close());
+    life.add('warm-up', warm, (w) => w.abort());
+    life.add('streams', worker, (w) => w.drain());
+    await bus.connection.flush();
+    log.info({ metricsPort: health.port }, 'serving');
+    process.stdout.write(`${JSON.stringify({ event: 'listening', id, metricsPort: health.port })}\n`);
+    void warmCharacters(engine, characters.current(), config, log, warm.signal);
+  });
+}
