@@ -48,7 +48,7 @@ export async function connectBus({ url, role, id, log, onState }: BusOptions): P
     noAsyncTraces: true,
   });
   const listeners: (() => void)[] = [];
-  const state = { connected: true };
+  const state = { connected: true, closing: false };
   onState?.(true);
   log.info({ server: withoutCredentials(connection.getServer()) }, 'connected to NATS');
 
@@ -56,7 +56,7 @@ export async function connectBus({ url, role, id, log, onState }: BusOptions): P
     if (state.connected === connected) return;
     state.connected = connected;
     onState?.(connected);
-    if (!connected) return log.warn('lost NATS; reconnecting');
+    if (!connected) return state.closing ? undefined : log.warn('lost NATS; reconnecting');
     log.info('reconnected to NATS');
     for (const listener of listeners) listener();
   };
@@ -78,6 +78,7 @@ export async function connectBus({ url, role, id, log, onState }: BusOptions): P
       listeners.push(listener);
     },
     async close() {
+      state.closing = true;
       await connection.drain().catch(() => connection.close());
     },
   };

@@ -32,7 +32,7 @@ export async function connectRedis({
     if (now !== connected) {
       connected = now;
       if (now) log.info({ server: withoutCredentials(url) }, 'connected to Redis');
-      else log.warn('lost Redis; reconnecting');
+      else if (!closing.has(redis)) log.warn('lost Redis; reconnecting');
     }
     onState?.(now);
   };
@@ -46,4 +46,12 @@ export async function connectRedis({
   if (!connected)
     log.warn({ server: withoutCredentials(url) }, 'Redis cannot be reached yet; going on without');
   return redis;
+}
+
+const closing = new WeakSet<Redis>();
+
+/** Leaves for good. */
+export function disconnectRedis(redis: Redis): void {
+  closing.add(redis);
+  redis.disconnect();
 }

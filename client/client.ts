@@ -84,8 +84,6 @@ export class ParleyClient extends Emitter<ClientEvents> {
   /** Streams without a terminal frame yet, by number, and what to send for those that are not sent. */
   readonly #streams = new Map<number, { stream: RunningStream; say: SayMessage }>();
   #lastS = 0;
-  /** The highest number that the session of the edge knows; it takes none below. */
-  #knownS = 0;
 
   constructor(options: ClientOptions) {
     super();
@@ -98,8 +96,8 @@ export class ParleyClient extends Emitter<ClientEvents> {
 
   /**
    * Connects, and comes back after every loss until `close`. Resolves with the first `welcome`; rejects with
-   * ClosedError when the edge refuses for good or `reconnect.attempts` are used up. Calling it again gives the same
-   * promise.
+   * ClosedError when the edge refuses for good, `reconnect.attempts` are used up, or there is no first token (`cause`
+   * has what `token` threw). Calling it again gives the same promise.
    */
   connect(): Promise<Welcome> {
     if (this.#connected) return this.#connected;
@@ -151,7 +149,10 @@ export class ParleyClient extends Emitter<ClientEvents> {
     try {
       this.#token ??= typeof token === 'string' ? token : await token();
     } catch (cause) {
-      if (this.#state === 'connecting') this.#comeBack(1006, 'no token', cause);
+      if (this.#state !== 'connecting') return;
+      // Before the first welcome it is a login that failed, which the game must hear; later it may be the network.
+      if (this.#session) this.#comeBack(1006, 'no token', cause);
+      else this.#shut(new ClosedError(1006, 'no token', { cause }));
       return;
     }
     // `close` may have been called meanwhile.
@@ -180,7 +181,6 @@ export class ParleyClient extends Emitter<ClientEvents> {
     this.#tokenRefused = false;
     this.#welcomedAt = Date.now();
     this.#state = 'online';
-    if (!welcome.resumed) this.#knownS = 0;
     const states = new Map(welcome.streams.map(({ s, state }) => [s, state]));
     for (const { stream } of this.#all()) if (stream.sent) this.#settleResumed(stream, states.get(stream.s));
     this.#sendWaiting();
@@ -194,7 +194,6 @@ export class ParleyClient extends Emitter<ClientEvents> {
       stream.sent = false;
       if (stream.cancelled) this.#cancel(stream);
     } else if (state === 'resumed' || state === 'ended') {
-      this.#knownS = Math.max(this.#knownS, stream.s);
       if (stream.cancelled) this.#connection?.send({ t: 'cancel', s: stream.s });
     } else {
       this.#streams.delete(stream.s);
@@ -229,7 +228,6 @@ export class ParleyClient extends Emitter<ClientEvents> {
   #onFrame(s: number, frame: StreamFrame): void {
     const entry = this.#streams.get(s);
     if (!entry) return;
-    this.#knownS = Math.max(this.#knownS, s);
     const applied = entry.stream.apply(frame);
     if (applied === 'ended') this.#streams.delete(s);
     else if (applied === 'gap') this.#connection?.close(comingBack, 'a piece is missing');
@@ -292,23 +290,13 @@ export class ParleyClient extends Emitter<ClientEvents> {
       .map(({ stream: { s, n } }) => ({ s, n }));
   }
 
-  /** Sends what waits for a connection, lowest number first. */
+  /** Sends what waits for a connection, lowest number first, as the map has them. */
   #sendWaiting(): void {
-    const waiting = this.#all().filter(({ stream }) => !stream.sent);
-    for (const entry of waiting) {
-      // The edge takes no number below one it knows.
-      if (entry.stream.s <= this.#knownS) this.#renumber(entry);
-    }
-    for (const { stream, say } of waiting.sort((a, b) => a.stream.s - b.stream.s)) {
+    for (const { stream, say } of this.#all()) {
+      if (stream.sent) continue;
       stream.sent = true;
       this.#connection?.send(say);
     }
-  }
-
-  #renumber(entry: { stream: RunningStream; say: SayMessage }): void {
-    this.#streams.delete(entry.stream.s);
-    entry.stream.s = entry.say.s = ++this.#lastS;
-    this.#streams.set(entry.stream.s, entry);
   }
 
   #cancel(stream: RunningStream): void {

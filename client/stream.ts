@@ -21,7 +21,7 @@ export interface StreamEvents {
  */
 export interface Stream extends AsyncIterable<string> {
   readonly npc: string;
-  /** The stream's number; it may change once, when a lost request is sent again. */
+  /** The stream's number. */
   readonly s: number;
   /** All words until now. */
   readonly text: string;
@@ -39,7 +39,7 @@ export type Applied = 'applied' | 'ended' | 'gap';
 
 export class RunningStream extends Emitter<StreamEvents> implements Stream {
   readonly npc: string;
-  s: number;
+  readonly s: number;
   readonly times: { asked: number; first?: number; ended?: number } = { asked: performance.now() };
   readonly end: Promise<End>;
   /** The last piece that was applied. */

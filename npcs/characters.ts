@@ -24,8 +24,15 @@ const characterFile = z.strictObject({
   importance: z.enum(['low', 'normal', 'high']).default('normal'),
   /** Who the character is, in the second person: "You are Mira, …". A small model needs it short. */
   persona: line(4_000),
-  /** What the character knows. */
-  facts: z.array(line(500)).max(64).default([]),
+  /** What the character knows, in its own words: "My brother Tam is missing." `about`: words that bring it to mind. */
+  facts: z
+    .array(z.strictObject({ fact: line(500), about: z.array(line(40)).max(32).default([]) }))
+    .max(64)
+    .default([]),
+  /** How many facts that fit the player's words are repeated beside them. A small model needs one, a large one none. */
+  reminders: z.number().int().min(0).max(4).default(0),
+  /** The fact that is repeated when none fits. */
+  otherwise: line(500).optional(),
   /** How the character speaks, and what it never does. */
   rules: z.array(line(500)).max(32).default([]),
   /** Topic to the words that the player says by choosing it. */

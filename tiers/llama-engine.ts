@@ -366,6 +366,8 @@ function sampling(options: GenerateOptions, said: readonly Token[]) {
             maxPunishTokens: repeatWindow,
           },
         }),
+    // Small models fall into loops. This makes it ever less likely that an answer repeats a run of its own words.
+    dryRepeatPenalty: { strength: 0.8, base: 1.75, allowedLength: 4, sequenceBreakers: ['\n'] },
     // Seen by #decode, which ends the answer.
     yieldEogToken: true,
   };

@@ -5,8 +5,13 @@
 import type { Character } from '../npcs/characters.ts';
 import type { Prompt, Turn } from './engine.ts';
 
+export type PromptCharacter = Pick<
+  Character,
+  'id' | 'persona' | 'facts' | 'reminders' | 'otherwise' | 'rules' | 'examples'
+>;
+
 export interface PromptParts {
-  readonly character: Pick<Character, 'id' | 'persona' | 'facts' | 'rules' | 'examples'>;
+  readonly character: PromptCharacter;
   /** Oldest first. */
   readonly history: readonly Turn[];
   /** What was just said: the text of the request, or the words of its topic. */
@@ -36,8 +41,8 @@ const shortHistory = 16;
 export function buildPrompt(parts: PromptParts): Prompt {
   const { character } = parts;
   const system = systemText(character);
-  const examples = character.examples;
-  const player = playerText(parts.words, parts.context);
+  const examples = character.examples.map((turn) => withReminders(turn, character));
+  const player = playerText(parts.words, parts.context, character);
   const fixed =
     estimateTokens(system) +
     examples.reduce((sum, turn) => sum + turnTokens(turn), 0) +
@@ -47,7 +52,8 @@ export function buildPrompt(parts: PromptParts): Prompt {
   const room = parts.contextTokens - parts.maxTokens - fixed;
   const turns = parts.history
     .map((turn) => ({ player: cleanText(turn.player), npc: cleanText(turn.npc) }))
-    .filter((turn) => turn.player !== '' && turn.npc !== '');
+    .filter((turn) => turn.player !== '' && turn.npc !== '')
+    .map((turn) => withReminders(turn, character));
   return {
     npc: character.id,
     system,
@@ -60,14 +66,49 @@ export function buildPrompt(parts: PromptParts): Prompt {
 
 /** Persona, facts and rules: the beginning of every prompt of the character. */
 export function systemText(character: Pick<Character, 'persona' | 'facts' | 'rules'>): string {
-  return [character.persona, ...character.facts, ...character.rules].join('\n');
+  const facts = character.facts.map(({ fact }) => fact);
+  return [character.persona, ...facts, ...character.rules].join('\n');
 }
 
-function playerText(words: string, context: string | undefined): string {
+function playerText(words: string, context: string | undefined, character: PromptCharacter): string {
   const seen = cleanText(context ?? '');
   const said = cleanText(words);
-  // In the player's own turn, so that it can weigh no more than what a player says.
-  return seen === '' ? said : `(The traveller's surroundings, by their own account: ${seen})\n${said}`;
+  // In the player's own turn, so that it can weigh no more than what a player says. The character's own facts
+  // come last, on a line of their own, which a player's text cannot begin: it has no line breaks.
+  const text = seen === '' ? said : `(As the traveller tells it: ${seen}) ${said}`;
+  return withReminders({ player: text, npc: '' }, character, said).player;
+}
+
+/**
+ * A turn with the facts that its words bring to mind. The same words of the same character always bring the same
+ * facts, so that a turn reads the same when it has become history, and its KV stays good.
+ */
+function withReminders(turn: Turn, character: PromptCharacter, words = turn.player): Turn {
+  const facts = reminders(character, words);
+  return facts.length === 0 ? turn : { ...turn, player: `${turn.player}\n\nFact: ${facts.join(' ')}` };
+}
+
+/** The first facts that fit the words, in the order of the file, at most as many as the character asks for. */
+export function reminders(
+  character: Pick<Character, 'facts' | 'reminders' | 'otherwise'>,
+  words: string,
+): readonly string[] {
+  if (character.reminders === 0) return [];
+  const said = stems(words);
+  const fitting = character.facts.filter(({ about }) => about.some((phrase) => isSaid(phrase, said)));
+  if (fitting.length > 0) return fitting.slice(0, character.reminders).map(({ fact }) => fact);
+  return character.otherwise === undefined ? [] : [character.otherwise];
+}
+
+/** Whether all words of a phrase (mostly one) were said. */
+function isSaid(phrase: string, said: ReadonlySet<string>): boolean {
+  return [...stems(phrase)].every((stem) => said.has(stem));
+}
+
+/** The words of a text without their commonest endings: `repairing` and `repairs` count as `repair`. */
+function stems(text: string): ReadonlySet<string> {
+  const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  return new Set(words.map((word) => (word.length < 4 ? word : word.replace(/(?<=.{3})(?:ing|ed|es|s|e)$/, ''))));
 }
 
 /**

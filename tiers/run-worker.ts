@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { History } from '../bus/history.ts';
 import { connectBus } from '../bus/nats.ts';
-import { connectRedis } from '../bus/redis.ts';
+import { connectRedis, disconnectRedis } from '../bus/redis.ts';
 import { createKeys, createSubjects } from '../bus/subjects.ts';
 import { openCharacters } from '../npcs/open-characters.ts';
 import type { Config } from '../runtime/config.ts';
@@ -38,7 +38,7 @@ export async function runWorker(
         log,
         onState: (up) => metrics.redis.set(Number(up)),
       }),
-      (r) => r.disconnect(),
+      disconnectRedis,
     );
     const bus = life.add(
       'nats',

@@ -47,10 +47,7 @@ async function developmentToken(): Promise<string> {
     body: JSON.stringify({ player: player() }),
   });
   if (response.status === 404) {
-    // Trying again would not help.
-    client.close();
-    show('closed', 'Not available');
-    complain('This page gets its token from POST /dev/token, which is served in development only.');
+    throw new Error('This page gets its token from POST /dev/token, which is served in development only.');
   }
   if (!response.ok) throw new Error(`POST /dev/token: HTTP ${response.status}`);
   return ((await response.json()) as { token: string }).token;
@@ -74,7 +71,8 @@ function connect(): void {
     const replaced = code === 4409;
     show('closed', replaced ? 'Connected elsewhere' : `Closed: ${reason || code}`);
     again.textContent = replaced ? 'Continue here' : 'Connect';
-    again.hidden = error.retry === 'no' && !replaced && code !== 1000;
+    again.hidden = false;
+    if (error.cause instanceof Error) complain(error.cause.message);
   });
   again.hidden = true;
   show('connecting', 'Connecting…');

@@ -47,6 +47,13 @@ export function diskFailure(step, folder, error) {
 /** Says why a package client failed, from what it wrote on standard error. */
 export function clientFailure(step, folder, client, result) {
   const text = result.errors;
+  if (result.code === 127) {
+    return new SetupFailure(
+      step,
+      `${client} is not on PATH`,
+      `install ${client}, then type the same command again`,
+    );
+  }
   if (/DO NOT MATCH THE HASHES|EINTEGRITY/i.test(text)) {
     return new SetupFailure(
       step,

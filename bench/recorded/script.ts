@@ -1,0 +1,88 @@
+// The text of an answer before it is paced: which recorded pieces, in which order. A pure function of the prompt and
+// a seed, so that a second worker that is told what was said goes on byte for byte as the first would have.
+
+import type { Prompt } from '../../tiers/engine.ts';
+import type { RecordedAnswer, RecordedPiece, Recording } from './recording.ts';
+
+export interface ScriptOptions {
+  readonly seed: number;
+  /** Instead of ending where the recorded answer ends, goes on with another one: for streams of any length. */
+  readonly endless: boolean;
+}
+
+/** What decides the answer. Not the history: a second worker may read it a turn later than the first. */
+export type Asked = Pick<Prompt, 'npc' | 'player' | 'said'>;
+
+export interface Script extends Iterator<RecordedPiece, RecordedAnswer['reason'], void> {
+  [Symbol.iterator](): Script;
+}
+
+/**
+ * The pieces of the answer to a prompt, then how it ends. With `said` it begins right behind these words, in the
+ * middle of a piece if need be. Words that are no beginning of the answer (somebody else's) are followed by an
+ * answer that they choose.
+ */
+export function script(recording: Recording, asked: Asked, options: ScriptOptions): Script {
+  const { said = '' } = asked;
+  const pieces = chosen(recording, asked, options);
+  if (said === '') return pieces;
+  let left = said;
+  while (left !== '') {
+    const next = pieces.next();
+    if (next.done) break;
+    const [text, ms, tokens] = next.value;
+    if (left.startsWith(text)) left = left.slice(text.length);
+    else if (text.startsWith(left)) return resumed([text.slice(left.length), ms, tokens], pieces);
+    else break;
+  }
+  if (left === '') return pieces;
+  return spaced(chosen(recording, { ...asked, player: `${asked.player}\n${said}` }, options), said);
+}
+
+function* chosen(recording: Recording, { npc, player }: Asked, { seed, endless }: ScriptOptions): Script {
+  const answers = recording.of(npc);
+  let state = hash(`${seed}\n${npc}\n${player}`);
+  let answer = answers[state % answers.length]!;
+  yield* answer.pieces;
+  while (endless) {
+    state = scramble(state);
+    answer = answers[state % answers.length]!;
+    yield* withSpace(answer.pieces);
+  }
+  return answer.reason;
+}
+
+function* resumed(first: RecordedPiece, rest: Script): Script {
+  yield first;
+  return yield* rest;
+}
+
+/** Sets the answer apart from words that it was not made for. */
+function* spaced(pieces: Script, said: string): Script {
+  const first = pieces.next();
+  if (first.done) return first.value;
+  const [text, ms, tokens] = first.value;
+  yield [/\s$/.test(said) ? text : ` ${text}`, ms, tokens];
+  return yield* pieces;
+}
+
+function* withSpace([first, ...rest]: readonly RecordedPiece[]): Generator<RecordedPiece> {
+  if (!first) return;
+  yield [` ${first[0]}`, first[1], first[2]];
+  yield* rest;
+}
+
+/** FNV-1a over UTF-16 units, scrambled: 32 bits. */
+function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return scramble(h);
+}
+
+/** The finaliser of MurmurHash3, on the next number: neighbours end far apart. */
+function scramble(value: number): number {
+  let h = (value + 0x9e3779b9) | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
