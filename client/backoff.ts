@@ -11,6 +11,6 @@ export interface ReconnectOptions {
 }
 
 /** Delay before try number `attempt` (from 1): anything from 0 to the window, which doubles with each try. */
-export function backoffMs(attempt: number, { minMs = 250, maxMs = 10_000 }: ReconnectOptions): number {
+export function backoffMs(attempt: number, { minMs = 250, maxMs = 5_000 }: ReconnectOptions): number {
   return Math.random() * Math.min(maxMs, minMs * 2 ** (attempt - 1));
 }

@@ -118,7 +118,7 @@ async function main(): Promise<number> {
     lines?.close();
     lines = undefined;
   });
-  if (atTerminal) await talkAtTerminal(lines, conversation);
+  if (atTerminal) await talkAtTerminal(lines, conversation, screen);
   else await talkFromPipe(lines, client, conversation);
   client.close();
   return closedCode !== 1000 || (conversation.failed && !atTerminal) ? 1 : 0;

@@ -84,7 +84,7 @@ describe('a stack', () => {
     const redis = new Redis({
       port: Number(new URL(line.redis).port),
       lazyConnect: true,
-      retryStrategy: null,
+      retryStrategy: () => null,
     });
     redis.on('error', () => {});
     await redis.connect().catch(() => {});

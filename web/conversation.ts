@@ -3,6 +3,8 @@
 
 import { ClosedError, type End, type Stream, type StreamError } from '../client/index.ts';
 
+const nearPx = 96;
+
 export class Conversation {
   readonly element: HTMLOListElement;
   readonly #name: string;
@@ -36,27 +38,27 @@ export class Conversation {
       text.appendData(text.length === 0 ? piece.trimStart() : piece);
       this.#scroll(atEnd);
     });
-    const atEnd = () => this.#isAtEnd();
     let spoken: string;
+    let below: HTMLElement;
     try {
       const end = await stream.end;
-      const stick = atEnd();
-      theirs.append(make('p', 'figures', figures(stream, end)));
-      this.#scroll(stick);
+      below = make('p', 'figures', figures(stream, end));
       spoken = `${this.#name}: ${text.data || 'says nothing'}`;
     } catch (error) {
-      const stick = atEnd();
       spoken = fault(error as StreamError | ClosedError);
-      theirs.append(make('p', 'fault', spoken));
-      this.#scroll(stick);
+      below = make('p', 'fault', spoken);
     }
+    const atEnd = this.#isAtEnd();
     theirs.classList.remove('speaking');
+    theirs.append(below);
+    this.#scroll(atEnd);
     return spoken;
   }
 
+  /** Whether the reader is at the end, or nearly: somebody who reads further up is left there. */
   #isAtEnd(): boolean {
     const box = this.element.parentElement;
-    return box !== null && box.scrollHeight - box.scrollTop - box.clientHeight < 48;
+    return box !== null && box.scrollHeight - box.scrollTop - box.clientHeight < nearPx;
   }
 
   #scroll(wanted: boolean): void {

@@ -17,7 +17,7 @@ export function supervise(service: Service, say: (line: string) => void, onRetur
     let why = describeExit(exit);
     for (;;) {
       say(`${service.name} has ended by itself (${why}); starting it again in ${waitMs / 1000} s`);
-      await sleep(waitMs, undefined, { ref: false });
+      await sleep(waitMs);
       waitMs = Math.min(waitMs * 2, longestWaitMs);
       if (!service.isWanted) return;
       try {

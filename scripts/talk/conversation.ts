@@ -12,7 +12,6 @@ export class Conversation {
   readonly #character: Character;
   readonly #screen: Screen;
   #running: Stream | undefined;
-  #cancelled: Stream | undefined;
   /** Whether some answer failed. */
   failed = false;
 
@@ -26,12 +25,10 @@ export class Conversation {
     return this.#running !== undefined;
   }
 
-  /** Stops the answer. False when there is none, or it has been told to stop already. */
+  /** Stops the answer. False when there is none. */
   cancel(): boolean {
-    if (!this.#running || this.#cancelled === this.#running) return false;
-    this.#cancelled = this.#running;
-    this.#running.cancel();
-    return true;
+    this.#running?.cancel();
+    return this.isRunning;
   }
 
   /** Says a line and shows the answer. Resolves when it is over, or has given way to the next. Never rejects. */
@@ -67,8 +64,10 @@ export async function talkFromPipe(
   client: ParleyClient,
   conversation: Conversation,
 ): Promise<void> {
+  let interrupted = false;
   const leave = () => {
-    if (!conversation.cancel()) client.close();
+    if (interrupted || !conversation.cancel()) client.close();
+    interrupted = true;
   };
   process.on('SIGINT', leave);
   for await (const line of lines) {
@@ -80,7 +79,7 @@ export async function talkFromPipe(
 }
 
 /** A person at the keyboard. Resolves when the person leaves, by Ctrl-C, Ctrl-D or /quit. */
-export function talkAtTerminal(lines: Interface, conversation: Conversation): Promise<void> {
+export function talkAtTerminal(lines: Interface, conversation: Conversation, screen: Screen): Promise<void> {
   lines.setPrompt(styleText('bold', '> '));
   let left = false;
   lines.on('line', (line) => {
@@ -91,8 +90,17 @@ export function talkAtTerminal(lines: Interface, conversation: Conversation): Pr
       if (!conversation.isRunning && !left) lines.prompt();
     });
   });
+  // The first Ctrl-C may come just when the answer has ended: only a second one leaves.
+  let interrupted = false;
+  lines.on('line', () => {
+    interrupted = false;
+  });
   lines.on('SIGINT', () => {
-    if (!conversation.cancel()) lines.close();
+    if (interrupted) return lines.close();
+    interrupted = true;
+    if (conversation.cancel()) return;
+    screen.note('Ctrl-C again, Ctrl-D or /quit leaves.');
+    lines.prompt();
   });
   lines.prompt();
   return new Promise((resolve) => {
