@@ -20,19 +20,26 @@ const forgetAfterBeats = 10;
 export class WorkerDirectory {
   private readonly workers = new Map<string, WorkerEntry>();
   private readonly beatMs: number;
+  /** Workers that have not been heard since the connection was lost. */
+  private readonly awaited = new Set<string>();
+  private readonly onHeardAgain: (tier: Tier, worker: string) => void;
 
   constructor({
     connection,
     subjects,
     beatMs,
     log,
+    onHeardAgain = () => {},
   }: {
     connection: NatsConnection;
     subjects: Subjects;
     beatMs: number;
     log: Log;
+    /** Told of a worker's first beat after `awaitAll`. */
+    onHeardAgain?: (tier: Tier, worker: string) => void;
   }) {
     this.beatMs = beatMs;
+    this.onHeardAgain = onHeardAgain;
     connection.subscribe(subjects.beats, {
       callback: (error, message) => {
         if (error) return log.error({ err: error }, 'heartbeats cannot be heard');
@@ -66,6 +73,11 @@ export class WorkerDirectory {
     return !worker || this.late(worker, performance.now(), suspectAfterBeats);
   }
 
+  /** The connection was away: says of each known worker when it is heard again. */
+  awaitAll(): void {
+    for (const key of this.workers.keys()) this.awaited.add(key);
+  }
+
   /** Drops who has not been heard for ten beats. Called now and then by the owner's sweep. */
   forgetOld(): void {
     const now = performance.now();
@@ -83,6 +95,7 @@ export class WorkerDirectory {
     }
     known.beat = beat;
     known.lastBeatAt = performance.now();
+    if (this.awaited.delete(key)) this.onHeardAgain(beat.tier, beat.worker);
   }
 
   private late(worker: WorkerEntry, now: number, beats: number): boolean {

@@ -12,6 +12,23 @@ const version = z.number().int().min(1).default(envelopeVersion);
 const id = z.string().min(1).max(128);
 const count = z.number().int().min(0);
 
+/**
+ * Pieces that were emitted: text (neighbours may be merged) or an act. `last` is the number of the last piece in it;
+ * the first is one more than the `last` before.
+ */
+const segments = z
+  .array(
+    z.union([
+      z.object({ last: count, d: z.string() }),
+      z.object({
+        last: count,
+        act: z.object({ name: id, args: z.record(z.string(), z.unknown()), ttlMs: count }),
+      }),
+    ]),
+  )
+  .max(100_000);
+export type Segments = z.output<typeof segments>;
+
 /** Subject `generate`. A gateway fills everything; a backend needs `npc`, `player` and `text` or `topic`. */
 const generateRequest = z
   .object({
@@ -32,6 +49,8 @@ const generateRequest = z
     encoding: z.enum(['msgpack', 'json']).optional(),
     /** How long text may be gathered before it is sent. */
     frameMs: z.number().int().min(0).max(10_000).default(0),
+    /** What another worker has said of this very answer: the new one goes on after it. */
+    said: segments.optional(),
   })
   .refine((m) => (m.text === undefined) !== (m.topic === undefined), {
     message: 'needs either text or topic',
@@ -60,7 +79,11 @@ const control = z.discriminatedUnion('op', [
     attempt: z.number().int().min(1),
     n: count,
     encoding: z.enum(['msgpack', 'json']),
+    /** Also send what came before, as a `kept` frame: the gateway has none of it and may need it for a fail-over. */
+    withKept: z.boolean().default(false),
   }),
+  /** Are you there? Answered with nothing but an answer. */
+  z.object({ op: z.literal('probe'), v: version }),
 ]);
 export type Control = z.output<typeof control>;
 
@@ -97,6 +120,52 @@ const accepted = z.object({
 });
 export type Accepted = z.output<typeof accepted>;
 
+/** Body of a `kept` frame. */
+const kept = z.object({ v: version, segments });
+
+/** Subject `gateway.<id>.control`: the player is elsewhere since that epoch. */
+const gatewayControl = z.object({
+  op: z.literal('moved'),
+  v: version,
+  player: id,
+  session: id,
+  epoch: count,
+});
+export type GatewayControl = z.output<typeof gatewayControl>;
+
+/** Subject `gateway.<id>.deliver`: something for a player whose socket that gateway holds. */
+const deliver = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('push'), v: version, player: id, message: z.record(z.string(), z.unknown()) }),
+  /** What a character says of its own accord: `text` is the whole line. */
+  z.object({
+    kind: z.literal('speech'),
+    v: version,
+    player: id,
+    npc: id,
+    text: z.string(),
+    source: z.enum(['live', 'authored']),
+    model: z.string(),
+    tier: z.enum(['gold', 'silver', 'none']),
+  }),
+]);
+export type Deliver = z.output<typeof deliver>;
+
+/** Subject `npc.<npc>.say`: the line itself, or what it should be about; spoken once, heard by all of `players`. */
+const npcSay = z
+  .object({
+    v: version,
+    players: z.array(id).min(1).max(1_000),
+    /** Said word for word. */
+    line: z.string().min(1).max(4_000).optional(),
+    /** What the character should speak about, in the author's words; a model puts it into the character's. */
+    about: z.string().min(1).max(4_000).optional(),
+  })
+  .refine((m) => (m.line === undefined) !== (m.about === undefined), {
+    message: 'needs either line or about',
+    path: ['line'],
+  });
+export type NpcSay = z.output<typeof npcSay>;
+
 function reader<T>(what: string, schema: z.ZodType<T>) {
   /** Throws ParleyError `bad_message`; `detail` names the field. */
   return (payload: Uint8Array): T => {
@@ -110,6 +179,10 @@ export const readGenerateRequest = reader('generate', generateRequest);
 export const readControl = reader('control', control);
 export const readBeat = reader('beat', beat);
 export const readAccepted = reader('accepted', accepted);
+export const readKept = reader('kept', kept);
+export const readGatewayControl = reader('gateway control', gatewayControl);
+export const readDeliver = reader('deliver', deliver);
+export const readNpcSay = reader('say', npcSay);
 
 /** The encoding in which a stream's frames are written. */
 export function answerEncoding(request: GenerateRequest, payload: Uint8Array): Encoding {

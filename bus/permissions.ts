@@ -37,9 +37,23 @@ export function natsPermissions(
               `${root}.${t}.worker.*.generate`,
               `${root}.${t}.worker.*.control`,
             ]),
+            `${root}.gateway.*.deliver`,
+            `${root}.gateway.*.control`,
           ],
         },
-        subscribe: { allow: [subjects.outAll(id), subjects.beats, inbox] },
+        subscribe: {
+          allow: [
+            subjects.outAll(id),
+            subjects.beats,
+            subjects.gatewayDeliver(id),
+            subjects.gatewayControl(id),
+            `${subjects.pushes} ${subjects.gatewayQueue}`,
+            `${subjects.npcSays} ${subjects.gatewayQueue}`,
+            inbox,
+          ],
+        },
+        // Answers to pushes: delivered, offline or unknown.
+        allowResponses: { max: 1, expires: '1m' },
       };
     case 'worker':
       // No right to publish frames of its own accord: it may only answer what it was asked, so a captured worker
@@ -58,7 +72,9 @@ export function natsPermissions(
       };
     case 'backend':
       return {
-        publish: { allow: [subjects.generate('gold'), subjects.generate('silver')] },
+        publish: {
+          allow: [subjects.generate('gold'), subjects.generate('silver'), subjects.pushes, subjects.npcSays],
+        },
         subscribe: { allow: [inbox] },
       };
   }

@@ -77,6 +77,21 @@ export function createSubjects(prefix: string) {
     workerGenerate: (tier: Tier, worker: string) => `${root}.${tier}.worker.${encodeId(worker)}.generate`,
     workerControl: (tier: Tier, worker: string) => `${root}.${tier}.worker.${encodeId(worker)}.control`,
     beat: (tier: Tier, worker: string) => `${root}.${tier}.beat.${encodeId(worker)}`,
+    /** A push for a player whose socket this gateway holds. */
+    gatewayDeliver: (gateway: string) => `${root}.gateway.${encodeId(gateway)}.deliver`,
+    /** What other gateways tell this one: a session moved away. */
+    gatewayControl: (gateway: string) => `${root}.gateway.${encodeId(gateway)}.control`,
+    /** Anything for a player, from a backend to whichever gateway. */
+    push: (player: string) => `${root}.player.${encodeId(player)}.push`,
+    pushes: `${root}.player.*.push`,
+    /** The player whom a push is for, or undefined. */
+    parsePush: (subject: string) => parseMiddle(subject, `${root}.player.`, '.push'),
+    /** Make a character speak, from a backend to whichever gateway. */
+    npcSay: (npc: string) => `${root}.npc.${encodeId(npc)}.say`,
+    npcSays: `${root}.npc.*.say`,
+    parseNpcSay: (subject: string) => parseMiddle(subject, `${root}.npc.`, '.say'),
+    /** The queue group of the gateways for what any of them can do. */
+    gatewayQueue: 'gateway',
     /** Every worker's heartbeat, of every tier. */
     beats: `${root}.*.beat.*`,
     /** Whose heartbeat came on this subject, or undefined. */
@@ -110,6 +125,13 @@ export function createSubjects(prefix: string) {
 
 export type Subjects = ReturnType<typeof createSubjects>;
 
+/** The id between two fixed parts of a subject. */
+function parseMiddle(subject: string, before: string, after: string): string | undefined {
+  if (!subject.startsWith(before) || !subject.endsWith(after)) return undefined;
+  const token = subject.slice(before.length, -after.length);
+  return token === '' || token.includes('.') ? undefined : decodeId(token);
+}
+
 /** The Redis keys of one deployment. */
 export function createKeys(prefix: string) {
   const root = encodeId(prefix);
@@ -118,6 +140,12 @@ export function createKeys(prefix: string) {
     history: (player: string, npc: string) => `${root}:history:${encodeId(player)}:${encodeId(npc)}`,
     /** The characters a player has spoken to, so that one command can forget the player. */
     historyIndex: (player: string) => `${root}:history:${encodeId(player)}`,
+    /** A session: whose it is, where it is, who has its streams. */
+    session: (session: string) => `${root}:session:${encodeId(session)}`,
+    /** Where a player is, and the epoch of the newest `welcome`. */
+    player: (player: string) => `${root}:player:${encodeId(player)}`,
+    /** What all gateways together did in one second of a game-wide limit. */
+    gameLimit: (operation: string, second: number) => `${root}:limit:${operation}:${second}`,
     /** Marks a turn as committed, so that it is committed once. */
     turn: (session: string, stream: number) => `${root}:history-turn:${encodeId(session)}:${stream}`,
   };

@@ -12,9 +12,9 @@ import {
 import type { Config } from '../runtime/config.ts';
 import { type CloseName, closeCodes, type ErrorName, errorCodes, ParleyError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
-import type { GatewayMetrics, RelayCounts } from '../runtime/metrics.ts';
-import { type Authenticate, Unauthenticated } from './authenticate.ts';
-import { Session } from './session.ts';
+import type { GatewayMetrics } from '../runtime/metrics.ts';
+import { type Authenticate, type Player, Unauthenticated } from './authenticate.ts';
+import type { Session, Socket } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import { TokenBucket } from './token-bucket.ts';
 import type { WebSocket } from './uws.ts';
@@ -36,7 +36,6 @@ export interface Connection {
 export interface DoorParts {
   readonly authenticate: Authenticate;
   readonly sessions: Sessions;
-  readonly counts: RelayCounts;
   readonly metrics: GatewayMetrics;
   readonly log: Log;
   readonly draining: () => boolean;
@@ -48,8 +47,6 @@ export interface DoorParts {
 
 export class Door {
   private readonly parts: DoorParts;
-  /** The connection that holds a session now. */
-  private readonly holders = new Map<Session, Connection>();
 
   constructor(parts: DoorParts) {
     this.parts = parts;
@@ -89,11 +86,17 @@ export class Door {
     connection.closed = true;
     clearTimeout(connection.helloTimer);
     this.parts.metrics.sockets.dec();
-    const { session } = connection;
-    if (!session || this.holders.get(session) !== connection) return;
-    this.holders.delete(session);
+    const { session, ws } = connection;
+    if (!session || session.socket !== ws) return;
     if (code === closeCodes.bye.code) this.parts.sessions.end(session);
     else this.parts.sessions.lostSocket(session);
+  }
+
+  /** The socket has sent what waited for it. */
+  drained(connection: Connection): void {
+    const { session, ws } = connection;
+    if (session && session.socket === ws && ws!.getBufferedAmount() === 0)
+      this.parts.sessions.drained(session);
   }
 
   /** Closes with a code of the catalogue. `closed` follows. */
@@ -104,10 +107,28 @@ export class Door {
     connection.ws!.end(code, reason);
   }
 
-  /** Closes the connection that holds a session. */
+  /** Closes the socket of a session, if it has one. */
   closeSession(session: Session, name: CloseName): void {
-    const holder = this.holders.get(session);
-    if (holder) this.close(holder, name);
+    if (session.socket) this.closeSocket(session.socket, name);
+  }
+
+  closeSocket(socket: Socket, name: CloseName): void {
+    this.close((socket as WebSocket<Connection>).getUserData(), name);
+  }
+
+  /** Closes who has not read for too long, and whose token has run out. Called now and then. */
+  sweep(): void {
+    const now = Date.now();
+    for (const session of this.parts.sessions.all()) {
+      if (!session.socket) continue;
+      if (!session.flowing && session.owedBytes > this.parts.config.maxBackpressureBytes) {
+        this.parts.log.info(
+          { player: session.player, owedBytes: session.owedBytes },
+          'a client that does not read',
+        );
+        this.closeSession(session, 'tooSlow');
+      } else if (session.tokenExpiresAt < now) this.closeSession(session, 'unauthenticated');
+    }
   }
 
   private first(connection: Connection, message: Record<string, unknown>): void {
@@ -128,50 +149,41 @@ export class Door {
   }
 
   private async enter(connection: Connection, hello: Hello): Promise<void> {
-    const { sessions, counts, config, log, metrics } = this.parts;
-    let player: string;
-    try {
-      player = (await this.parts.authenticate(hello.token)).id;
-    } catch (error) {
-      if (!(error instanceof Unauthenticated)) throw error;
-      log.info({ why: error.why, detail: error.message }, 'a token was refused');
-      metrics.refused.inc({ code: `token_${error.why}` });
-      return this.close(connection, error.why === 'unavailable' ? 'internal' : 'unauthenticated');
-    }
-    if (connection.closed) return;
-    if (this.parts.draining()) return this.close(connection, 'goingAway');
-
-    const again = sessions.resumable(player, hello.resume);
-    const older = sessions.of(player);
-    if (older) this.replace(older);
-    const session =
-      again ??
-      new Session({
-        player,
-        encoding: connection.encoding,
-        counts,
-        maxBackpressureBytes: config.maxBackpressureBytes,
-        tooSlow: (slow) => this.tooSlow(slow),
-      });
+    const { sessions, draining } = this.parts;
+    const player = await this.identify(connection, hello.token);
+    if (!player || connection.closed) return;
+    if (draining()) return this.close(connection, 'goingAway');
+    const { encoding } = connection;
+    const arrival = { player: player.id, tokenExpiresAt: player.tokenExpiresAt, encoding, hello };
+    const claim = await sessions.claim(arrival);
+    if (!claim) return this.close(connection, 'replaced');
+    const { session } = claim;
     connection.session = session;
-    this.holders.set(session, connection);
-    session.encoding = connection.encoding;
-    session.socket = connection.ws;
-    if (again) await sessions.resume(session, hello.resume!);
-    else sessions.open(session, hello.resume);
+    // Gone before it was welcomed: the session stays for the grace time, as after any loss.
+    if (connection.closed) return session.socket ? undefined : sessions.lostSocket(session);
+    await sessions.welcome(claim, connection.ws!, hello.resume);
     const early = connection.early ?? [];
     connection.early = undefined;
     for (const message of early) {
-      if (this.holders.get(session) === connection) this.handle(connection, session, message);
+      if (session.socket === connection.ws) this.handle(connection, session, message);
     }
   }
 
-  /** The player has connected again: the older socket goes, and nothing of it reaches the session any more. */
-  private replace(session: Session): void {
-    const holder = this.holders.get(session);
-    this.holders.delete(session);
-    session.socket = undefined;
-    if (holder) this.close(holder, 'replaced');
+  /** Who the token says it is. Closes the connection and resolves undefined when it says nothing good. */
+  private async identify(connection: Connection, token: string): Promise<Player | undefined> {
+    try {
+      return await this.parts.authenticate(token);
+    } catch (error) {
+      if (!(error instanceof Unauthenticated)) throw error;
+      this.tokenRefused(error);
+      this.close(connection, error.why === 'unavailable' ? 'internal' : 'unauthenticated');
+      return undefined;
+    }
+  }
+
+  private tokenRefused(error: Unauthenticated): void {
+    this.parts.log.info({ audit: true, why: error.why, detail: error.message }, 'a token was refused');
+    this.parts.metrics.refused.inc({ code: `token_${error.why}` });
   }
 
   private handle(connection: Connection, session: Session, message: Record<string, unknown>): void {
@@ -194,11 +206,10 @@ export class Door {
       case 'ping':
         return session.send({ t: 'pong', c: message.c, time: Date.now() });
       case 'bye':
-        this.holders.delete(session);
-        sessions.end(session);
         return this.close(connection, 'bye');
-      case 'observe':
       case 'refresh':
+        return void this.refresh(connection, session, message.token);
+      case 'observe':
       case 'job':
         // Parts of the protocol whose service this release does not have.
         return this.refuse(connection, 'not_available', message.t === 'job' ? message.s : undefined);
@@ -246,9 +257,17 @@ export class Door {
     );
   }
 
-  private tooSlow(session: Session): void {
-    this.parts.log.info({ player: session.player }, 'a socket that does not read is closed');
-    this.closeSession(session, 'goingAway');
+  /** A fresh token for a session that goes on. A bad one is refused and changes nothing. */
+  private async refresh(connection: Connection, session: Session, token: string): Promise<void> {
+    try {
+      const player = await this.parts.authenticate(token);
+      if (player.id !== session.player) return this.refuse(connection, 'bad_token');
+      session.tokenExpiresAt = player.tokenExpiresAt;
+    } catch (error) {
+      if (!(error instanceof Unauthenticated)) throw error;
+      this.tokenRefused(error);
+      this.refuse(connection, error.why === 'unavailable' ? 'internal' : 'bad_token');
+    }
   }
 }
 

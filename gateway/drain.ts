@@ -1,7 +1,6 @@
 // Going away without a player noticing: no new sockets, a hint to reconnect spread over the window, running
 // streams finish within it, then the sockets are closed.
 
-import { closeCodes } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Door } from './door.ts';
 import type { Placement } from './placement.ts';
@@ -26,17 +25,18 @@ export async function drain({
   log: Log;
 }): Promise<void> {
   const until = performance.now() + drainMs;
-  log.info({ sessions: sessions.size, streams: placement.streams }, 'draining');
+  log.info({ sessions: sessions.size, streams: placement.running.size }, 'draining');
   for (const session of sessions.all()) {
     session.send({ t: 'reconnect', afterMs: Math.floor(Math.random() * drainMs * hintShare) });
   }
-  while (placement.streams > 0 && performance.now() < until) {
+  // Streams finish here, or move with their players; who still listens at the end is cut off and resumes elsewhere.
+  while (placement.running.size > 0 && performance.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
-  if (placement.streams > 0)
-    log.warn({ streams: placement.streams, code: closeCodes.goingAway.code }, 'streams are cut off');
+  if (placement.running.size > 0)
+    log.warn({ streams: placement.running.size }, 'streams go on without this gateway');
   for (const session of [...sessions.all()]) {
     door.closeSession(session, 'goingAway');
-    sessions.end(session);
+    sessions.leave(session);
   }
 }

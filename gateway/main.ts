@@ -5,6 +5,7 @@ import { WorkerDirectory } from '../bus/directory.ts';
 import { History } from '../bus/history.ts';
 import { connectBus } from '../bus/nats.ts';
 import { connectRedis, disconnectRedis } from '../bus/redis.ts';
+import { SessionStore } from '../bus/session-store.ts';
 import { createKeys, createSubjects } from '../bus/subjects.ts';
 import { openCharacters } from '../npcs/open-characters.ts';
 import { readConfigOrExit } from '../runtime/config.ts';
@@ -15,11 +16,13 @@ import { createAuthenticate } from './authenticate.ts';
 import { Door } from './door.ts';
 import { drain } from './drain.ts';
 import { buildPage } from './page.ts';
+import { Peers } from './peers.ts';
 import { Placement } from './placement.ts';
 import { Router } from './route.ts';
 import { startServer } from './server.ts';
-import { Sessions } from './sessions.ts';
+import { renewMs, Sessions } from './sessions.ts';
 import { loadUws } from './uws.ts';
+import { Watch } from './watch.ts';
 
 const config = readConfigOrExit();
 const id = config.id || `gw-${randomUUID().slice(0, 8)}`;
@@ -60,17 +63,20 @@ await run(log, async (life) => {
   );
   const { connection } = bus;
   const subjects = createSubjects(config.prefix);
-  const directory = new WorkerDirectory({ connection, subjects, beatMs: config.beatMs, log });
-  const history = new History({
-    redis,
-    keys: createKeys(config.prefix),
-    turns: config.historyTurns,
-    ttlS: config.historyTtlS,
+  const connected = () => bus.connected;
+  const keys = createKeys(config.prefix);
+  const history = new History({ redis, keys, turns: config.historyTurns, ttlS: config.historyTtlS });
+  const directory = new WorkerDirectory({
+    connection,
+    subjects,
+    beatMs: config.beatMs,
+    log,
+    onHeardAgain: (tier, worker) => watch.heardAgain(tier, worker),
   });
   const placement = new Placement({
     id,
     connection,
-    connected: () => bus.connected,
+    connected,
     subjects,
     router: new Router(directory),
     history,
@@ -78,18 +84,46 @@ await run(log, async (life) => {
     metrics,
     log,
     config,
+    remember: (stream) => sessions.remember(stream),
   });
-  bus.onReconnect(() => placement.reattachAll());
+  const watch = new Watch({ connection, connected, subjects, directory, placement, metrics, log, config });
+  bus.onReconnect(() => watch.reconnected());
+  const peers = new Peers({
+    id,
+    connection,
+    subjects,
+    log,
+    onMoved: ({ player, session, epoch }) => sessions.moved(player, session, epoch),
+  });
+  const sessions: Sessions = new Sessions({
+    id,
+    store: new SessionStore({ redis, keys }),
+    placement,
+    peers,
+    characters: characters.current,
+    counts,
+    metrics,
+    log,
+    config,
+    closeReplaced: (socket) => door.closeSocket(socket, 'replaced'),
+  });
 
   let draining = false;
   const isDraining = () => draining;
-  const sessions = new Sessions({ placement, characters: characters.current, config });
-  const door = new Door({ authenticate, sessions, counts, metrics, log, draining: isDraining, config });
+  const door: Door = new Door({ authenticate, sessions, metrics, log, draining: isDraining, config });
+  redis.on('ready', () => sessions.renew({ all: true }));
+  life.add(
+    'renewal',
+    setInterval(() => sessions.renew({ all: false }), renewMs),
+    clearInterval,
+  );
   const sweep = setInterval(() => {
     directory.forgetOld();
-    placement.sweep((tier, worker) => directory.suspect(tier, worker));
+    watch.sweep();
+    placement.sweep();
+    door.sweep();
     metrics.sessions.set(sessions.size);
-    metrics.streams.set(placement.streams);
+    metrics.streams.set(placement.running.size);
     for (const tier of ['gold', 'silver'] as const)
       metrics.workers.set({ tier }, directory.available(tier).length);
   }, config.beatMs);

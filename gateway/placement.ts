@@ -1,21 +1,21 @@
-// Finds a worker for a stream, and keeps to it: tries, acceptance, cancel, attach, and the end. A character never
-// goes silent: what no worker can begin becomes an authored line, what nobody can finish becomes an honest `err`.
+// Finds a worker for a stream, and another one when it is lost: tries, acceptance, fail-over, cancel and attach. A
+// character never goes silent: what no worker can begin becomes an authored line, what nobody can finish an
+// honest `err` (endings.ts).
 
 import type { NatsConnection } from '@nats-io/nats-core';
 import { decode, encode } from '../bus/codec.ts';
 import { type Accepted, type Control, type GenerateRequestInput, readAccepted } from '../bus/envelopes.ts';
 import { writeHeaders } from '../bus/headers.ts';
 import type { History } from '../bus/history.ts';
-import type { End, EndReason, Err } from '../bus/protocol.ts';
 import type { Subjects, Tier } from '../bus/subjects.ts';
-import { authoredLine, wordsOf } from '../npcs/characters.ts';
 import type { Config } from '../runtime/config.ts';
-import { type ErrorName, errorCodes } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { GatewayMetrics, RelayCounts } from '../runtime/metrics.ts';
+import { flushStream } from './delivery.ts';
+import { Endings } from './endings.ts';
 import { Relay, type StreamEvents } from './relay.ts';
 import type { Router } from './route.ts';
-import type { Stream } from './stream.ts';
+import type { AttachResult, Stream } from './stream.ts';
 
 export interface PlacementParts {
   readonly id: string;
@@ -28,7 +28,9 @@ export interface PlacementParts {
   readonly counts: RelayCounts;
   readonly metrics: GatewayMetrics;
   readonly log: Log;
-  readonly config: Pick<Config, 'acceptMs' | 'maxAttempts' | 'frameMs'>;
+  /** Told when another gateway would need to know something new about a stream. */
+  readonly remember: (stream: Stream) => void;
+  readonly config: Pick<Config, 'acceptMs' | 'maxAttempts' | 'frameMs' | 'maxKeptBytes'>;
 }
 
 /** How long a worker may take to end a stream that was cancelled, or to answer an attach. */
@@ -39,28 +41,33 @@ const deadlineSlackMs = 1_000;
 const charsPerToken = 4;
 
 export class Placement implements StreamEvents {
+  /** Streams that have not ended. */
+  readonly running = new Set<Stream>();
+  readonly endings: Endings;
   private readonly parts: PlacementParts;
   private readonly relay: Relay;
-  /** Streams that a worker has, by reference: what a sweep looks at. */
-  private readonly running = new Set<Stream>();
-  /** Tries that were given up before anybody accepted: a late acceptance is answered with a cancel. */
+  /** Tries with the queue group that were given up: a late acceptance is answered with a cancel. */
   private readonly givenUp = new Map<string, { tier: Tier; until: number }>();
 
   constructor(parts: PlacementParts) {
     this.parts = parts;
-    const { connection, subjects, id, counts, log } = parts;
-    this.relay = new Relay({ connection, subjects, gateway: id, events: this, counts, log });
-  }
-
-  get streams(): number {
-    return this.running.size;
+    const { connection, subjects, id, counts, log, history, metrics } = parts;
+    const { maxKeptBytes } = parts.config;
+    this.relay = new Relay({ connection, subjects, gateway: id, events: this, counts, log, maxKeptBytes });
+    this.endings = new Endings({ history, metrics, log, ended: (stream) => this.ended(stream) });
   }
 
   /** Begins a stream that was admitted. */
   begin(stream: Stream): void {
+    this.adopt(stream);
+    stream.triesLeft = this.parts.config.maxAttempts;
+    this.tryNext(stream);
+  }
+
+  /** Takes over a stream that another gateway began; `attach` comes next. */
+  adopt(stream: Stream): void {
     this.running.add(stream);
     stream.session.running++;
-    this.tryNext(stream);
   }
 
   /** The player wants no more of it. The worker stops its engine and says `end`; so does the gateway if it does not. */
@@ -69,22 +76,28 @@ export class Placement implements StreamEvents {
     stream.cancelled = true;
     if (stream.state === 'placing') {
       this.giveUp(stream);
-      return this.writeEnd(stream, 'cancelled');
+      return this.endings.stopped(stream, 'cancelled');
     }
     this.command(stream, { op: 'cancel', ...this.ref(stream), commit: true, reason: 'cancelled' });
-    this.arm(stream, answerMs, () => this.writeEnd(stream, 'cancelled'));
+    this.arm(stream, answerMs, () => this.endings.stopped(stream, 'cancelled'));
+  }
+
+  /** Another gateway has it now: nothing of it is heard here any more, and nothing is said about it. */
+  release(stream: Stream): void {
+    if (stream.state === 'placing' && !stream.ended) this.giveUp(stream);
+    clearTimeout(stream.timer);
+    this.relay.forget(stream.subject);
+    if (this.running.delete(stream)) stream.session.running--;
+    stream.attached?.('lost');
+    stream.state = 'ended';
   }
 
   /**
    * Asks the worker to go on from after piece `n`, in the encoding that the session speaks now. Resolves with what
    * became of the stream (`lost` only for one that had ended); its frames follow by themselves.
    */
-  attach(stream: Stream, n: number): Promise<'resumed' | 'ended' | 'lost'> {
+  attach(stream: Stream, n: number): Promise<AttachResult> {
     const { session } = stream;
-    if (stream.written) {
-      for (const message of stream.written) session.sendBytes(encode(message, session.encoding));
-      return Promise.resolve('ended');
-    }
     if (stream.state === 'placing') {
       // The try under way writes the encoding of the lost socket; if the new one speaks another, it is made again.
       if (stream.encoding !== session.encoding) {
@@ -93,39 +106,53 @@ export class Placement implements StreamEvents {
       }
       return Promise.resolve('resumed');
     }
-    stream.attached?.('lost');
+    stream.attached?.('resumed');
     stream.state = 'attaching';
+    stream.terminal = undefined;
+    // What is kept must begin at piece 1 and end at `n`, or be made whole by the worker.
+    const withKept = stream.kept.segments(n) === undefined;
+    if (withKept) stream.kept.clear();
     stream.seen = n;
+    stream.sent = n;
+    stream.subject = this.outSubject(stream);
     this.relay.listen(stream);
     return new Promise((resolve) => {
       stream.attached = (state) => {
         stream.attached = undefined;
         resolve(state);
       };
-      this.askToAttach(stream);
+      this.askToAttach(stream, withKept);
       this.arm(stream, answerMs, () => this.attachLate(stream));
     });
   }
 
-  /** After NATS was away, frames may be missing: every stream goes on from the last piece that the player has. */
-  reattachAll(): void {
-    for (const stream of this.running) {
-      if (stream.state === 'running') void this.attach(stream, stream.seen);
+  /** A probe of this stream's worker found nobody, or it has been silent for too long: the next worker goes on. */
+  moveOn(stream: Stream): void {
+    if (stream.ended) return;
+    if (stream.cancelled) return this.endings.stopped(stream, 'cancelled');
+    const tell = stream.attached;
+    this.giveUp(stream);
+    stream.tried = new Set(stream.worker ? [stream.worker] : []);
+    stream.triesLeft = this.parts.config.maxAttempts;
+    stream.said = stream.seen > 0 ? stream.kept.segments(stream.seen) : undefined;
+    if (stream.seen > 0 && !stream.said) this.endings.failed(stream, 'lost');
+    else {
+      if (stream.said) this.parts.metrics.failOvers.inc();
+      this.tryNext(stream);
     }
+    tell?.(stream.ended ? 'ended' : 'resumed');
   }
 
-  /** Looks at streams whose worker has fallen silent, and lets go of what is too old. Called a few times a second. */
-  sweep(suspect: (tier: Tier, worker: string) => boolean): void {
+  /** Asks again where an attach got no answer yet. */
+  askAgain(stream: Stream): void {
+    if (stream.state === 'attaching' && !stream.attached) this.askToAttach(stream, false);
+  }
+
+  /** Forgets tries that are too old to be accepted. */
+  sweep(): void {
     const now = performance.now();
     for (const [subject, entry] of this.givenUp) {
       if (entry.until < now) this.givenUp.delete(subject);
-    }
-    if (!this.parts.connected()) return;
-    for (const stream of this.running) {
-      // An attach is the probe: a worker that is gone has no responders, one that is only slow goes on.
-      if (!stream.worker || stream.cancelled || !suspect(stream.tier, stream.worker)) continue;
-      if (stream.state === 'running') void this.attach(stream, stream.seen);
-      else if (stream.state === 'attaching' && !stream.attached) this.askToAttach(stream);
     }
   }
 
@@ -133,23 +160,22 @@ export class Placement implements StreamEvents {
 
   accepted(stream: Stream, body: Uint8Array): void {
     const { metrics, log } = this.parts;
-    if (stream.state === 'running') return;
+    if (stream.state === 'running' || stream.state === 'ended') return;
     let accepted: Accepted;
     try {
       accepted = readAccepted(body);
     } catch (error) {
       return log.warn({ err: error }, 'an acceptance that cannot be read');
     }
-    if (stream.state === 'attaching') {
-      stream.state = 'running';
-      this.armDeadline(stream);
-      return stream.attached?.(accepted.ended ? 'ended' : 'resumed');
-    }
+    const attaching = stream.state === 'attaching';
     stream.state = 'running';
+    this.armDeadline(stream);
+    if (attaching) return stream.attached?.(accepted.ended ? 'ended' : 'resumed');
     stream.worker = accepted.worker;
+    stream.said = undefined;
     metrics.attempts.inc({ result: 'accepted' });
     metrics.acceptSeconds.observe((performance.now() - stream.startedAt) / 1_000);
-    this.armDeadline(stream);
+    this.parts.remember(stream);
   }
 
   firstPiece(stream: Stream): void {
@@ -157,13 +183,18 @@ export class Placement implements StreamEvents {
   }
 
   terminal(stream: Stream, kind: 'end' | 'err', body: Uint8Array): void {
-    const { session } = stream;
-    if (stream.state === 'attaching') return this.attachFailed(stream);
-    if (stream.state === 'placing') return this.refused(stream, body);
-    if (kind === 'err' && stream.seen === 0 && !stream.cancelled) return this.failedBeforeFirst(stream);
-    if (kind === 'end' && stream.seen === 0 && !stream.cancelled) return this.writeAuthored(stream);
-    session.sendBytes(body);
-    this.finish(stream, kind === 'end' ? 'live' : 'lost');
+    switch (stream.state) {
+      case 'placing':
+        return this.refused(stream, body);
+      case 'attaching':
+        return this.attachFailed(stream);
+      case 'ended':
+        return;
+    }
+    if (kind === 'end' && (stream.seen > 0 || stream.cancelled)) return this.endings.forwarded(stream, body);
+    if (kind === 'end') return this.endings.authored(stream);
+    this.parts.metrics.attempts.inc({ result: 'failed' });
+    this.moveOn(stream);
   }
 
   noResponders(stream: Stream): void {
@@ -171,9 +202,7 @@ export class Placement implements StreamEvents {
       this.parts.metrics.attempts.inc({ result: 'no_responders' });
       return this.tryNext(stream);
     }
-    if (stream.state === 'attaching') return this.attachFailed(stream);
-    // A cancel that found nobody: the worker is gone.
-    if (stream.cancelled) this.writeEnd(stream, 'cancelled');
+    if (stream.state === 'attaching') this.attachFailed(stream);
   }
 
   gap(stream: Stream): void {
@@ -211,23 +240,22 @@ export class Placement implements StreamEvents {
     const { router, subjects, connection, config, connected } = this.parts;
     const leftMs = stream.deadlineAt - performance.now();
     if (stream.attempt > 0) this.relay.forget(stream.subject);
-    if (!connected() || leftMs <= 0 || stream.attempt >= config.maxAttempts)
-      return this.writeAuthored(stream);
+    if (!connected() || leftMs <= 0 || stream.triesLeft-- <= 0) return this.nobody(stream);
     const worker = router.choose({
       tier: stream.tier,
       npc: stream.say.npc,
       prefixTokens: Math.ceil(stream.character.persona.length / charsPerToken),
       tried: stream.tried,
+      continues: stream.said !== undefined,
     });
     // Nobody known that was not asked: the queue group finds whom this gateway has not heard of, once.
-    if (!worker && (stream.tried.has('') || stream.tried.size > 0)) return this.writeAuthored(stream);
+    if (!worker && stream.tried.size > 0) return this.nobody(stream);
     stream.tried.add(worker?.id ?? '');
     stream.worker = worker?.id;
     stream.attempt++;
     stream.state = 'placing';
     stream.encoding = stream.session.encoding;
-    const { session, s, attempt } = stream;
-    stream.subject = subjects.out({ gateway: this.parts.id, session: session.id, stream: s, attempt });
+    stream.subject = this.outSubject(stream);
     this.relay.listen(stream);
     const subject = worker ? subjects.workerGenerate(stream.tier, worker.id) : subjects.generate(stream.tier);
     connection.publish(subject, encode(this.request(stream), 'msgpack'), {
@@ -256,10 +284,11 @@ export class Placement implements StreamEvents {
       epoch: session.epoch,
       encoding: session.encoding,
       frameMs: this.parts.config.frameMs,
+      said: stream.said,
     };
   }
 
-  /** The current try is over before it was accepted; whoever has it anyway is told to stop and to commit nothing. */
+  /** The current try is over; whoever has it anyway is told to stop and to commit nothing. */
   private giveUp(stream: Stream): void {
     if (stream.worker) {
       this.command(stream, { op: 'cancel', ...this.ref(stream), commit: false, reason: 'cancelled' });
@@ -272,29 +301,29 @@ export class Placement implements StreamEvents {
   private refused(stream: Stream, body: Uint8Array): void {
     const { log, metrics } = this.parts;
     metrics.attempts.inc({ result: 'refused' });
-    const code = decode(body, stream.session.encoding).code as ErrorName;
+    const { code } = decode(body, stream.encoding!);
     log.info({ code, worker: stream.worker, npc: stream.say.npc }, 'a worker refused a request');
     this.tryNext(stream);
   }
 
-  private failedBeforeFirst(stream: Stream): void {
-    this.parts.metrics.attempts.inc({ result: 'failed' });
-    this.tryNext(stream);
+  /** No worker takes it. */
+  private nobody(stream: Stream): void {
+    if (stream.seen === 0) this.endings.authored(stream);
+    else this.endings.failed(stream, 'lost');
   }
 
-  private askToAttach(stream: Stream): void {
-    const control: Control = {
-      op: 'attach',
-      ...this.ref(stream),
-      n: stream.seen,
-      encoding: stream.session.encoding,
-    };
-    this.command(stream, control, stream.subject);
+  // ---- attach ----
+
+  private askToAttach(stream: Stream, withKept: boolean): void {
+    const { encoding } = stream.session;
+    stream.encoding = encoding;
+    const ref = this.ref(stream);
+    this.command(stream, { op: 'attach', ...ref, n: stream.seen, encoding, withKept }, stream.subject);
   }
 
   /** No answer in time, and nobody said that the worker is gone: it may be frozen, or only slow. */
   private attachLate(stream: Stream): void {
-    if (stream.endedAt > 0 || stream.cancelled || stream.seen === 0) return this.attachFailed(stream);
+    if (stream.ended || stream.cancelled || stream.seen === 0) return this.attachFailed(stream);
     stream.attached?.('resumed');
     this.armDeadline(stream);
   }
@@ -302,92 +331,27 @@ export class Placement implements StreamEvents {
   /** The worker is gone, or has the stream no more. */
   private attachFailed(stream: Stream): void {
     clearTimeout(stream.timer);
-    const tell = stream.attached;
-    if (stream.endedAt > 0) {
-      stream.state = 'ended';
-      this.relay.forget(stream.subject);
-      return tell?.('lost');
-    }
-    if (stream.cancelled) this.writeEnd(stream, 'cancelled');
-    else if (stream.seen === 0) {
-      // Nothing was read yet, so another worker can begin anew.
-      this.giveUp(stream);
-      this.tryNext(stream);
-    } else this.writeErr(stream, 'lost');
-    tell?.(stream.ended ? 'ended' : 'resumed');
-  }
-
-  // ---- ends that the gateway writes ----
-
-  /** The character's own line, written by its author. Only where no piece was sent. */
-  private writeAuthored(stream: Stream): void {
-    const { session, character, s } = stream;
-    const line = authoredLine(character, `${session.id} ${s}`);
-    stream.seen = 1;
-    const end = this.endMessage(stream, 'stop', 'authored');
-    stream.written = [{ t: 'tok', s, n: 1, d: line }, end];
-    for (const message of stream.written) session.sendBytes(encode(message, session.encoding));
-    this.finish(stream, 'authored');
-    const { history, log } = this.parts;
-    history
-      .commit(
-        { player: session.player, npc: stream.say.npc, session: session.id, stream: s },
-        { player: wordsOf(character, stream.say), npc: line, reason: 'stop', at: Date.now() },
-      )
-      .catch((error) => log.warn({ err: error }, 'an authored turn could not be written to history'));
-  }
-
-  private writeEnd(stream: Stream, reason: EndReason): void {
-    stream.written = stream.seen === 0 ? [this.endMessage(stream, reason, 'live')] : undefined;
-    stream.session.send(this.endMessage(stream, reason, 'live'));
-    this.finish(stream, reason);
-  }
-
-  private writeErr(stream: Stream, code: ErrorName): void {
-    const { session, s } = stream;
-    const err: Err = { t: 'err', s, code, message: errorCodes[code].message };
-    if (stream.seen > 0) err.partial = true;
-    session.send(err);
-    this.finish(stream, code);
-  }
-
-  private endMessage(stream: Stream, reason: EndReason, source: End['source']): End {
-    const totalMs = Math.round(performance.now() - stream.startedAt);
-    return {
-      t: 'end',
-      s: stream.s,
-      n: stream.seen,
-      reason,
-      tier: source === 'authored' ? 'none' : stream.tier,
-      source,
-      attempts: stream.attempt,
-      model: '',
-      usage: { prompt: 0, cached: 0, completion: 0 },
-      timings: { queueMs: 0, firstMs: stream.seen > 0 ? totalMs : 0, totalMs },
-    };
-  }
-
-  private finish(stream: Stream, outcome: string): void {
-    clearTimeout(stream.timer);
-    this.relay.forget(stream.subject);
+    if (!stream.ended) return this.moveOn(stream);
     stream.state = 'ended';
-    stream.endedAt = performance.now();
-    if (this.running.delete(stream)) {
-      stream.session.running--;
-      this.parts.metrics.ends.inc({ outcome });
-    }
+    this.relay.forget(stream.subject);
+    stream.attached?.('lost');
   }
 
   // ---- small things ----
 
+  private ended(stream: Stream): void {
+    this.relay.forget(stream.subject);
+    if (this.running.delete(stream)) stream.session.running--;
+    this.parts.remember(stream);
+  }
+
+  private outSubject({ session, s, attempt }: Stream): string {
+    return this.parts.subjects.out({ gateway: this.parts.id, session: session.id, stream: s, attempt });
+  }
+
   private ref(stream: Stream) {
-    return {
-      v: 1,
-      session: stream.session.id,
-      s: stream.s,
-      epoch: stream.session.epoch,
-      attempt: stream.attempt,
-    };
+    const { session, s, attempt } = stream;
+    return { v: 1, session: session.id, s, epoch: session.epoch, attempt };
   }
 
   private command(stream: Stream, control: Control, reply?: string): void {
@@ -404,9 +368,15 @@ export class Placement implements StreamEvents {
   }
 
   private armDeadline(stream: Stream): void {
-    this.arm(stream, Math.max(0, stream.deadlineAt - performance.now()) + deadlineSlackMs, () => {
-      if (stream.seen === 0) this.writeAuthored(stream);
-      else this.writeErr(stream, 'lost');
+    const leftMs = Math.max(0, stream.deadlineAt - performance.now());
+    this.arm(stream, leftMs + deadlineSlackMs, () => {
+      this.giveUp(stream);
+      if (!stream.ended) this.nobody(stream);
     });
   }
+}
+
+/** Sends what the gateway has kept of a stream, or asks the worker for it. */
+export function catchUp(stream: Stream, placement: Placement): void {
+  if (!flushStream(stream)) void placement.attach(stream, stream.sent);
 }

@@ -1,6 +1,6 @@
-// Frames on the way back, by one wildcard subscription: finds the stream by the subject, checks the prefix,
-// hands the rest of the bytes to the socket. This runs once a token for every player; nothing is decoded here
-// but acceptances, refusals and answers to attach.
+// Frames on the way back, by one wildcard subscription: finds the stream by the subject, checks the prefix, keeps
+// the frame and hands the rest of the bytes to the socket. This runs once a token for every player; nothing is
+// decoded here.
 
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import {
@@ -15,9 +15,10 @@ import {
 import type { Subjects } from '../bus/subjects.ts';
 import type { Log } from '../runtime/log.ts';
 import type { RelayCounts } from '../runtime/metrics.ts';
+import { deliverPiece } from './delivery.ts';
 import type { Stream } from './stream.ts';
 
-/** What the relay asks of placement.ts: everything that is not "send these bytes". */
+/** Everything that is not "send these bytes": what placement.ts decides about. */
 export interface StreamEvents {
   accepted(stream: Stream, body: Uint8Array): void;
   /** The first piece is about to be sent. */
@@ -37,6 +38,7 @@ export class Relay {
   private readonly events: StreamEvents;
   private readonly counts: RelayCounts;
   private readonly log: Log;
+  private readonly maxKeptBytes: number;
 
   constructor({
     connection,
@@ -45,6 +47,7 @@ export class Relay {
     events,
     counts,
     log,
+    maxKeptBytes,
   }: {
     connection: NatsConnection;
     subjects: Subjects;
@@ -52,10 +55,13 @@ export class Relay {
     events: StreamEvents;
     counts: RelayCounts;
     log: Log;
+    /** Bound of what is kept of one stream. */
+    maxKeptBytes: number;
   }) {
     this.events = events;
     this.counts = counts;
     this.log = log;
+    this.maxKeptBytes = maxKeptBytes;
     connection.subscribe(subjects.outAll(gateway), {
       callback: (error, message) => {
         if (error) return this.log.error({ err: error }, 'cannot listen for frames');
@@ -94,24 +100,9 @@ export class Relay {
       return;
     }
     const kind = frameKind(frame);
-    if (kind === frameKinds.tok || kind === frameKinds.act) {
-      // What is on the way from before an attach comes again after it.
-      if (stream.state !== 'running') return;
-      const last = frameLast(frame);
-      if (last <= stream.seen) {
-        this.counts.duplicate++;
-        return;
-      }
-      if (frameFirst(frame) !== stream.seen + 1) {
-        this.counts.gaps++;
-        return this.events.gap(stream);
-      }
-      if (stream.seen === 0) this.events.firstPiece(stream);
-      stream.seen = last;
-      return stream.session.sendBytes(frameBody(frame));
-    }
+    if (kind === frameKinds.tok || kind === frameKinds.act) return this.onPiece(stream, frame);
     if (kind === frameKinds.accepted) return this.events.accepted(stream, frameBody(frame));
-    if (kind === frameKinds.kept) return;
+    if (kind === frameKinds.kept) return stream.kept.add(frame, this.maxKeptBytes);
     // An answer to attach that refuses it has no pieces; any other end comes again after the attach.
     if (stream.state === 'attaching' && (kind === frameKinds.end || frameLast(frame) > 0)) return;
     // The terminal frame names the last piece: if one is missing, the end waits until it is there.
@@ -120,5 +111,23 @@ export class Relay {
       return this.events.gap(stream);
     }
     this.events.terminal(stream, kind === frameKinds.end ? 'end' : 'err', frameBody(frame));
+  }
+
+  private onPiece(stream: Stream, frame: Uint8Array): void {
+    // What is on the way from before an attach comes again after it.
+    if (stream.state !== 'running') return;
+    const last = frameLast(frame);
+    if (last <= stream.seen) {
+      this.counts.duplicate++;
+      return;
+    }
+    if (frameFirst(frame) !== stream.seen + 1) {
+      this.counts.gaps++;
+      return this.events.gap(stream);
+    }
+    if (stream.seen === 0) this.events.firstPiece(stream);
+    stream.seen = last;
+    stream.kept.add(frame, this.maxKeptBytes);
+    deliverPiece(stream, frameBody(frame));
   }
 }

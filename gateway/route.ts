@@ -18,6 +18,8 @@ export interface RouteRequest {
   readonly prefixTokens: number;
   /** Workers that were asked already. */
   readonly tried: ReadonlySet<string>;
+  /** Only workers that can go on with what another one has said. */
+  readonly continues: boolean;
 }
 
 export class Router {
@@ -35,6 +37,7 @@ export class Router {
     let bestMs = Number.POSITIVE_INFINITY;
     for (const worker of this.directory.available(request.tier)) {
       if (request.tried.has(worker.id)) continue;
+      if (request.continues && worker.beat.continues !== 'text') continue;
       const ms = this.predictMs(worker, request);
       if (
         ms < bestMs ||

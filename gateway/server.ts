@@ -57,6 +57,7 @@ export function startServer({ uws: { uws }, door, draining, http, config }: Serv
     },
     open: (ws) => door.opened(ws.getUserData(), ws),
     message: (ws, data, isBinary) => door.received(ws.getUserData(), data, isBinary),
+    drain: (ws) => door.drained(ws.getUserData()),
     close: (ws, code) => door.closed(ws.getUserData(), code),
   });
   addHttpRoutes(app, http);

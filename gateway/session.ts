@@ -1,7 +1,6 @@
 // One player's session: who it is, its socket if there is one now, and its streams. It outlives its socket for the
 // grace time, so that a player who was in a tunnel finds everything where it was.
 
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { encode } from '../bus/codec.ts';
 import type { Encoding, ServerMessage } from '../bus/protocol.ts';
 import type { RelayCounts } from '../runtime/metrics.ts';
@@ -11,85 +10,85 @@ import type { WebSocket } from './uws.ts';
 /** As much as the session needs of a socket. */
 export type Socket = Pick<WebSocket<unknown>, 'send' | 'getBufferedAmount'>;
 
+export interface SessionInit {
+  readonly id: string;
+  readonly player: string;
+  readonly epoch: number;
+  readonly keyHash: string;
+  readonly encoding: Encoding;
+  readonly counts: RelayCounts;
+  /** Unsent bytes above which the socket gets nothing more until it has drained. */
+  readonly pauseBytes: number;
+}
+
+/** What a message that waits costs, roughly. */
+const messageBytes = 128;
+
 export class Session {
   /** 128 random bits: it is part of the subjects of its streams, and who does not know it cannot name them. */
-  readonly id = randomBytes(16).toString('base64url');
+  readonly id: string;
   readonly player: string;
-  /** Raised by each `welcome`; commands of an older epoch are ignored by workers. */
-  epoch = 0;
+  /** The `welcome` that made it what it is; raised by each. Commands of an older epoch are ignored by workers. */
+  epoch: number;
+  keyHash: string;
   encoding: Encoding;
+  /** When the player's token runs out, ms since the epoch. */
+  tokenExpiresAt = Number.POSITIVE_INFINITY;
   /** Undefined between a lost socket and the player's return. */
   socket: Socket | undefined;
+  /**
+   * Whether frames go to the socket as they come. Not while there is none, while it is full, and from a resume until
+   * its `welcome`: then streams only keep them, and `flush` in delivery.ts sends what was missed.
+   */
+  flowing = false;
   /** The highest stream number that was accepted. */
   lastStream = 0;
-  /** Running streams, and those that ended a short time ago. Made with the first `say`: most sessions idle. */
+  /** The lowest number of a stream that the server opened. */
+  lastOwnStream = 0;
+  /** Running streams, and those that ended a short time ago. Made with the first one: most sessions idle. */
   streams: Map<number, Stream> | undefined;
   running = 0;
-  /** While resuming: what is to be sent after `welcome`. */
-  waiting: Uint8Array[] | undefined;
+  /** Messages that belong to no stream and could not be sent while the socket was full. */
+  unsent: ServerMessage[] | undefined;
+  /** Bytes that a socket which does not flow would have got; past a bound it is closed. */
+  owedBytes = 0;
   graceTimer: NodeJS.Timeout | undefined;
-  private keyHash: Buffer | undefined;
   private readonly counts: RelayCounts;
-  private readonly tooSlow: (session: Session) => void;
-  private readonly maxBackpressureBytes: number;
+  private readonly pauseBytes: number;
 
-  constructor(init: {
-    player: string;
-    encoding: Encoding;
-    counts: RelayCounts;
-    maxBackpressureBytes: number;
-    /** Told when a socket's unsent bytes pass the bound. */
-    tooSlow: (session: Session) => void;
-  }) {
+  constructor(init: SessionInit) {
+    this.id = init.id;
     this.player = init.player;
+    this.epoch = init.epoch;
+    this.keyHash = init.keyHash;
     this.encoding = init.encoding;
     this.counts = init.counts;
-    this.maxBackpressureBytes = init.maxBackpressureBytes;
-    this.tooSlow = init.tooSlow;
+    this.pauseBytes = init.pauseBytes;
   }
 
-  /** Makes a new resume key and returns it; only its hash is kept, and an older key no longer fits. */
-  newKey(): string {
-    const key = randomBytes(16).toString('base64url');
-    this.keyHash = hash(key);
-    return key;
-  }
-
-  fits(key: string): boolean {
-    return this.keyHash !== undefined && timingSafeEqual(this.keyHash, hash(key));
-  }
-
-  /** Sends a message of the gateway's own. Without a socket it is dropped: a resume makes up for it. */
+  /** Sends a message that belongs to no stream. While the socket is full it waits; without one it is dropped. */
   send(message: ServerMessage): void {
-    this.sendBytes(encode(message, this.encoding));
+    if (this.flowing) this.sendBytes(encode(message, this.encoding));
+    else if (this.socket) {
+      this.unsent ??= [];
+      this.unsent.push(message);
+      this.owedBytes += messageBytes;
+    }
   }
 
-  /** Sends what a worker has encoded for this session. The hot path. */
+  /** Sends bytes as they are. Only while `flowing`. The hot path. */
   sendBytes(bytes: Uint8Array): void {
-    if (this.waiting) {
-      this.waiting.push(bytes);
-      return;
-    }
-    const { socket, counts } = this;
-    if (!socket) return;
+    const { counts } = this;
+    const socket = this.socket!;
     counts.frames++;
     counts.bytes += bytes.length;
-    // 1: sent. 0: queued because the socket is full. 2 cannot be: the bound below is under uWS's own.
+    // 1: sent. 0: taken, but it waits in memory. 2 cannot be: uWS's own bound is far above ours.
     if (socket.send(bytes, this.encoding === 'msgpack') === 1) return;
     const buffered = socket.getBufferedAmount();
     if (buffered === 0) counts.sendZeroUnbuffered++;
-    else if (buffered > this.maxBackpressureBytes) this.tooSlow(this);
+    else if (buffered > this.pauseBytes) {
+      this.flowing = false;
+      counts.pauses++;
+    }
   }
-
-  /** Sends `welcome`, then what had to wait for it. */
-  release(welcome: ServerMessage): void {
-    const waiting = this.waiting ?? [];
-    this.waiting = undefined;
-    this.send(welcome);
-    for (const bytes of waiting) this.sendBytes(bytes);
-  }
-}
-
-function hash(key: string): Buffer {
-  return createHash('sha256').update(key).digest();
 }

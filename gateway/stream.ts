@@ -1,16 +1,21 @@
 // One answer on its way to one player: which try is current, how far it has come, and how it ended. The state
 // alone; what happens to it stands in placement.ts (finding a worker) and relay.ts (frames on the way back).
 
-import type { Encoding, Say } from '../bus/protocol.ts';
+import type { Segments } from '../bus/envelopes.ts';
+import type { Encoding, End, Say, Tok } from '../bus/protocol.ts';
+import type { StreamRecord } from '../bus/session-store.ts';
 import type { Tier } from '../bus/subjects.ts';
 import type { Character } from '../npcs/characters.ts';
+import { Kept } from './kept.ts';
 import type { Session } from './session.ts';
 
 /**
  * `placing`: no worker has accepted the current try. `running`: one has. `attaching`: a worker was asked to go on from a
- * piece, and frames are ignored until it says so. `ended`: the terminal frame has been written.
+ * piece, and frames are ignored until it says so. `ended`: the terminal frame is known.
  */
 export type StreamState = 'placing' | 'running' | 'attaching' | 'ended';
+
+export type AttachResult = 'resumed' | 'ended' | 'lost';
 
 export class Stream {
   readonly session: Session;
@@ -32,19 +37,28 @@ export class Stream {
   worker: string | undefined;
   /** What the current try writes. */
   encoding: Encoding | undefined;
-  readonly tried = new Set<string>();
-  /** Number of the last piece that went to the player. */
+  tried = new Set<string>();
+  /** Tries that are left until another worker has accepted. */
+  triesLeft = 0;
+  /** What the player must have read, when a worker was lost in mid-sentence and another one goes on. */
+  said: Segments | undefined;
+  /** Number of the last piece that has arrived here. */
   seen = 0;
+  /** Number of the last piece that went to the player's present socket; less than `seen` while it is slow or gone. */
+  sent = 0;
+  readonly kept = new Kept();
   /** The player (or the session's end) has cancelled it. */
   cancelled = false;
   /** For the one thing that it waits for now: acceptance, attachment, the deadline, a cancelled stream's end. */
   timer: NodeJS.Timeout | undefined;
   /** Set while attaching: told what became of it. */
-  attached: ((state: 'resumed' | 'ended' | 'lost') => void) | undefined;
-  /** Monotonic ms of the end. */
+  attached: ((state: AttachResult) => void) | undefined;
+  /** Monotonic ms of the end; 0 before. */
   endedAt = 0;
+  /** The terminal message, while it waits to be sent. */
+  terminal: object | undefined;
   /** Messages of an answer that the gateway wrote itself; a worker's are with the worker. */
-  written: object[] | undefined;
+  written: readonly (Tok | End)[] | undefined;
 
   constructor(
     init: Pick<
@@ -63,6 +77,20 @@ export class Stream {
   }
 
   get ended(): boolean {
-    return this.state === 'ended';
+    return this.endedAt > 0;
+  }
+
+  /** What another gateway would need to go on with it. */
+  record(): StreamRecord {
+    return {
+      npc: this.say.npc,
+      say: this.say,
+      tier: this.tier,
+      worker: this.worker,
+      attempt: this.attempt,
+      deadlineAt: Math.round(Date.now() + this.deadlineAt - performance.now()),
+      ended: this.ended,
+      written: this.written,
+    };
   }
 }

@@ -144,6 +144,8 @@ function parseCharacter(content: string, file: string, faults: string[]): Charac
 }
 
 export interface CharacterWatch {
+  /** Of the set that is in force: a change since it was loaded is heard of at once. Without it, what is read first counts. */
+  readonly version?: string;
   /** The new set; only called when something really changed. */
   readonly onChange: (characters: Characters) => void;
   /** A broken edit: the last good set stays in force. */
@@ -154,32 +156,33 @@ export interface CharacterWatch {
 const settleMs = 100;
 
 /** Reads the folder again whenever a file in it changes. Returns the function that stops watching. */
-export function watchCharacters(folder: string, { onChange, onFault }: CharacterWatch): () => void {
-  let version = '';
+export function watchCharacters(folder: string, { version, onChange, onFault }: CharacterWatch): () => void {
+  let current = version;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   let reading: Promise<void> = Promise.resolve();
-  const read = async (first: boolean) => {
+  const read = async () => {
     try {
       const now = await loadCharacters(folder);
-      const changed = now.version !== version;
-      version = now.version;
-      if (changed && !first && !stopped) onChange(now);
+      const changed = current !== undefined && now.version !== current;
+      current = now.version;
+      if (changed && !stopped) onChange(now);
     } catch (error) {
-      if (!first && !stopped) onFault(error as Error);
+      if (!stopped) onFault(error as Error);
     }
   };
-  reading = read(true);
-  const watcher = watch(folder, () => {
+  const readSoon = () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       // One after the other: an older reading must not overtake a newer one.
-      reading = reading.then(() => read(false));
+      reading = reading.then(read);
     }, settleMs);
-  });
+  };
+  const watcher = watch(folder, readSoon);
   watcher.on('error', (error) => {
     if (!stopped) onFault(error);
   });
+  readSoon();
   return () => {
     stopped = true;
     clearTimeout(timer);

@@ -59,6 +59,12 @@ export const closeCodes = {
     when: 'messages kept coming after `err` with `rate_limited`',
   },
   internal: { code: 4500, reason: 'internal error', retry: 'yes', when: 'our fault' },
+  tooSlow: {
+    code: 4504,
+    reason: 'too slow',
+    retry: 'yes',
+    when: 'the client did not read for so long that too much waits for it; it may resume',
+  },
   goingAway: {
     code: 4503,
     reason: 'going away',
@@ -89,6 +95,11 @@ export const errorCodes = {
     message: 'Stream numbers must go up.',
     retry: true,
     when: 'a `say` whose `s` is below one that was used, and that is not a repeat of a known one',
+  },
+  bad_token: {
+    message: 'The token is not valid for this session.',
+    retry: false,
+    when: 'a `refresh` with a token that is forged, expired or of another player; the session goes on until its old token ends',
   },
   unknown_npc: {
     message: 'There is no such character.',

@@ -23,10 +23,12 @@ export interface RelayCounts {
   gaps: number;
   /** `send` said 0 while nothing was buffered: an upstream fault of some uWebSockets.js builds. */
   sendZeroUnbuffered: number;
+  /** Sockets that were full, so that the gateway stopped sending to them. */
+  pauses: number;
 }
 
 export function createRelayCounts(): RelayCounts {
-  return { frames: 0, bytes: 0, stale: 0, duplicate: 0, gaps: 0, sendZeroUnbuffered: 0 };
+  return { frames: 0, bytes: 0, stale: 0, duplicate: 0, gaps: 0, sendZeroUnbuffered: 0, pauses: 0 };
 }
 
 export function createGatewayMetrics(register: Registry, relay: RelayCounts) {
@@ -55,6 +57,7 @@ export function createGatewayMetrics(register: Registry, relay: RelayCounts) {
     'send returned 0 while nothing is buffered',
     () => relay.sendZeroUnbuffered,
   );
+  copied('parley_gateway_pauses_total', 'Sockets that were full for a while', () => relay.pauses);
   return {
     uws: new Gauge({
       name: 'parley_gateway_uws_info',
@@ -96,6 +99,29 @@ export function createGatewayMetrics(register: Registry, relay: RelayCounts) {
     attempts: new Counter({
       name: 'parley_gateway_attempts_total',
       help: 'Tries to place a stream, by result',
+      labelNames: ['result'],
+      registers,
+    }),
+    failOvers: new Counter({
+      name: 'parley_gateway_fail_overs_total',
+      help: 'Streams that another worker went on with in mid-sentence',
+      registers,
+    }),
+    resumes: new Counter({
+      name: 'parley_gateway_resumed_streams_total',
+      help: 'Streams named by a player who came back, by what became of them',
+      labelNames: ['state'],
+      registers,
+    }),
+    probes: new Counter({
+      name: 'parley_gateway_probes_total',
+      help: 'Probes of workers that missed beats, by answer',
+      labelNames: ['result'],
+      registers,
+    }),
+    pushes: new Counter({
+      name: 'parley_gateway_pushes_total',
+      help: 'Pushes of backends, by what the sender heard',
       labelNames: ['result'],
       registers,
     }),

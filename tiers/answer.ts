@@ -1,5 +1,6 @@
-// One request from its place in the queue to its terminal frame: history, prompt, engine, pieces, end, commit.
-// Whatever happens, the stream ends with exactly one `end` or `err` that says the truth.
+// One request from its place in the queue to its terminal frame: history, prompt, engine, pieces, end. Whatever
+// happens, the stream ends with exactly one `end` or `err` that says the truth. What is remembered of it stands
+// in commit.ts.
 
 import type { GenerateRequest } from '../bus/envelopes.ts';
 import type { History, HistoryTurn } from '../bus/history.ts';
@@ -40,12 +41,14 @@ export interface Job {
   readonly abort: AbortController;
   /** Monotonic ms when the request arrived. */
   readonly arrivedAt: number;
+  /** The gateway has placed the stream elsewhere: nothing of this try is committed. */
+  givenUp?: boolean;
 }
 
 const noUsage: Usage = { prompt: 0, cached: 0, completion: 0 };
 
-/** Runs one job to its terminal frame. Never rejects. */
-export async function answer(job: Job, parts: AnswerParts): Promise<void> {
+/** Runs one job to its terminal frame; resolves with why it ended if the turn is to be remembered. Never rejects. */
+export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn['reason'] | undefined> {
   const { request, character, stream, abort } = job;
   const { engine, metrics, log } = parts;
   const startedAt = performance.now();
@@ -54,7 +57,6 @@ export async function answer(job: Job, parts: AnswerParts): Promise<void> {
   let usage = noUsage;
   metrics.queueSeconds.observe((startedAt - job.arrivedAt) / 1000);
 
-  const words = wordsOf(character, request);
   const finish = (reason: EndReason) => {
     const now = performance.now();
     const end: End = {
@@ -81,67 +83,67 @@ export async function answer(job: Job, parts: AnswerParts): Promise<void> {
     metrics.streams.inc({ outcome: code });
   };
 
-  let outcome: HistoryTurn['reason'] | undefined;
   try {
     abort.signal.throwIfAborted();
-    const turns = await readHistory(request, parts);
+    // What another worker has said of this answer counts, about a token a piece.
+    const said = stream.text();
+    const tokens = (request.maxTokens ?? character.sampling.maxTokens) - stream.n;
+    const { contextTokens } = parts;
+    const history = await readHistory(request, parts);
     const prompt = buildPrompt({
       character,
-      history: turns,
-      words,
+      history,
+      words: wordsOf(character, request),
       context: request.context,
-      contextTokens: parts.contextTokens,
-      maxTokens: maxTokens(request, character),
+      said,
+      contextTokens,
+      maxTokens: Math.max(1, tokens),
     });
-    const options = { ...character.sampling, maxTokens: maxTokens(request, character) };
-    for await (const chunk of engine.generate(prompt, options, abort.signal)) {
-      if (chunk.type === 'done') {
-        usage = chunk.usage;
-        if (chunk.reason === 'aborted') break;
-        outcome = chunk.reason;
-        break;
+    let reason: 'stop' | 'length' | undefined = tokens > 0 ? undefined : 'length';
+    if (reason === undefined) {
+      const options = { ...character.sampling, maxTokens: tokens };
+      for await (const chunk of engine.generate(prompt, options, abort.signal)) {
+        if (chunk.type === 'done') {
+          usage = chunk.usage;
+          if (chunk.reason !== 'aborted') reason = chunk.reason;
+          break;
+        }
+        // Between an abort and the engine's last word there may be a token; the player stopped listening.
+        if (abort.signal.aborted) continue;
+        const now = performance.now();
+        if (firstAt === 0) {
+          firstAt = now;
+          metrics.firstPieceSeconds.observe((now - job.arrivedAt) / 1000);
+        } else metrics.tokenSeconds.observe((now - lastAt) / 1000);
+        lastAt = now;
+        stream.emitText(chunk.text);
       }
-      // Between an abort and the engine's last word there may be a token; the player stopped listening.
-      if (abort.signal.aborted) continue;
-      const now = performance.now();
-      if (firstAt === 0) {
-        firstAt = now;
-        metrics.firstPieceSeconds.observe((now - job.arrivedAt) / 1000);
-      } else metrics.tokenSeconds.observe((now - lastAt) / 1000);
-      lastAt = now;
-      stream.emitText(chunk.text);
     }
     count(metrics, usage);
-    if (outcome === undefined) abort.signal.throwIfAborted();
-    if (outcome === undefined) throw new EngineError('internal', 'the engine stopped without saying why');
+    if (reason === undefined) abort.signal.throwIfAborted();
+    if (reason === undefined) throw new EngineError('internal', 'the engine stopped without saying why');
     // A character that says nothing at all has failed: whoever asked can then do better than silence.
-    if (stream.n === 0) throw new EngineError('internal', 'the engine gave an empty answer');
-    finish(outcome as EndReason);
+    if (stream.text().trim() === '') throw new EngineError('internal', 'the engine gave an empty answer');
+    finish(reason);
+    return reason;
   } catch (error) {
     const stop = abort.signal.reason;
-    if (stop instanceof Stop) {
-      if (stop.reason === 'lost') fail(stream.n > 0 ? 'lost' : 'engine_failed');
-      else finish(stop.reason);
-      outcome = stop.commit ? stop.reason : undefined;
-    } else {
-      log.error(
-        { err: error, npc: request.npc, session: request.session, s: request.s },
-        'the engine failed',
-      );
-      fail(stream.n > 0 ? 'lost' : 'engine_failed');
-      outcome = stream.n > 0 ? 'lost' : undefined;
+    if (stop instanceof Stop && stop.reason !== 'lost') {
+      finish(stop.reason);
+      return stop.commit ? stop.reason : undefined;
     }
+    if (!(stop instanceof Stop)) {
+      const { npc, session, s } = request;
+      log.error({ err: error, npc, session, s }, 'the engine failed');
+    }
+    fail(stream.n > 0 ? 'lost' : 'engine_failed');
+    return stream.n > 0 ? 'lost' : undefined;
   }
-  if (outcome !== undefined) await commit(job, words, outcome, parts);
 }
 
 /** The `err` that a stream ends with. */
 export function errorMessage(s: number, code: ErrorName, partial = false): Err {
   return { t: 'err', s, code, message: errorCodes[code].message, ...(partial ? { partial } : {}) };
-}
-
-function maxTokens(request: GenerateRequest, character: Character): number {
-  return Math.min(request.maxTokens ?? character.sampling.maxTokens, character.sampling.maxTokens * 4);
 }
 
 /** Without Redis a character has no memory, but it still answers. */
@@ -151,25 +153,6 @@ async function readHistory(request: GenerateRequest, { history, log }: AnswerPar
   } catch (error) {
     log.warn({ err: error, npc: request.npc }, 'answering without memory: history cannot be read');
     return [];
-  }
-}
-
-async function commit(
-  job: Job,
-  words: string,
-  reason: HistoryTurn['reason'],
-  parts: AnswerParts,
-): Promise<void> {
-  const { request, stream } = job;
-  const text = stream.text();
-  if (text === '') return;
-  try {
-    const key = { player: request.player, npc: request.npc, session: request.session, stream: request.s };
-    const added = await parts.history.commit(key, { player: words, npc: text, reason, at: Date.now() });
-    parts.metrics.commits.inc({ result: added ? 'added' : 'known' });
-  } catch (error) {
-    parts.metrics.commits.inc({ result: 'failed' });
-    parts.log.warn({ err: error, npc: request.npc }, 'a turn could not be written to history');
   }
 }
 

@@ -3,14 +3,23 @@
 
 import type { NatsConnection } from '@nats-io/nats-core';
 import { encode } from '../bus/codec.ts';
-import type { Accepted } from '../bus/envelopes.ts';
+import type { Accepted, Segments } from '../bus/envelopes.ts';
 import { type FrameKind, frameKinds, writeFrame } from '../bus/frames.ts';
-import type { Act, Encoding, End, Err } from '../bus/protocol.ts';
+import type { Act, Encoding, End, Err, Tok } from '../bus/protocol.ts';
 
-/** A piece as it is kept: text, or something the character does. */
-export type Piece =
-  | string
-  | { readonly name: string; readonly args: Record<string, unknown>; readonly ttlMs: number };
+/** What the character does, as it is kept. */
+export type ActPiece = {
+  readonly name: string;
+  readonly args: Record<string, unknown>;
+  readonly ttlMs: number;
+};
+
+/** A piece, or neighbouring text that came merged from another worker. */
+interface Segment {
+  readonly first: number;
+  readonly last: number;
+  readonly content: string | ActPiece;
+}
 
 /** Where the frames go now. */
 export interface Target {
@@ -23,7 +32,7 @@ export interface Target {
 }
 
 /** A rough cost of an object in the hold, beside its text. */
-const pieceOverheadBytes = 48;
+const segmentOverheadBytes = 64;
 
 export class OutgoingStream {
   readonly s: number;
@@ -32,25 +41,27 @@ export class OutgoingStream {
   /** Bytes that keeping this stream costs. */
   bytes = 0;
   epoch: number;
-  private readonly pieces: Piece[] = [];
+  private readonly segments: Segment[] = [];
   private readonly connection: NatsConnection;
   private readonly frameMs: number;
   private target: Target;
   private terminal: End | Err | undefined;
-  /** First piece that has not been sent because text is being gathered; 0 when nothing waits. */
-  private gatheredFrom = 0;
+  /** Segments from here on have not been sent because text is being gathered; -1 when nothing waits. */
+  private gatheredFrom = -1;
   private gatherTimer: NodeJS.Timeout | undefined;
 
+  /** `said` is what another worker has emitted of the same answer: numbers go on after it. */
   constructor(
     connection: NatsConnection,
     target: Target,
-    { s, epoch, frameMs }: { s: number; epoch: number; frameMs: number },
+    { s, epoch, frameMs, said = [] }: { s: number; epoch: number; frameMs: number; said?: Segments },
   ) {
     this.connection = connection;
     this.target = target;
     this.s = s;
     this.epoch = epoch;
     this.frameMs = frameMs;
+    for (const segment of said) this.keep('d' in segment ? segment.d : segment.act, segment.last);
   }
 
   get attempt(): number {
@@ -63,7 +74,7 @@ export class OutgoingStream {
 
   /** All text so far, as it was emitted. */
   text(): string {
-    return this.pieces.filter((p) => typeof p === 'string').join('');
+    return this.segments.map(({ content }) => (typeof content === 'string' ? content : '')).join('');
   }
 
   /** Says that this worker has the stream. The first frame there is. */
@@ -73,19 +84,20 @@ export class OutgoingStream {
 
   /** Emits a piece of text: at once, or gathered for `frameMs`. */
   emitText(text: string): void {
-    this.keep(text, Buffer.byteLength(text));
-    if (this.frameMs === 0) return this.sendPieces(this.n);
-    if (this.gatheredFrom === 0) {
-      this.gatheredFrom = this.n;
+    this.keep(text, this.n + 1);
+    const at = this.segments.length - 1;
+    if (this.frameMs === 0) return this.sendSegments(at);
+    if (this.gatheredFrom < 0) {
+      this.gatheredFrom = at;
       this.gatherTimer = setTimeout(() => this.flush(), this.frameMs);
     }
   }
 
   /** Emits what the character does: alone in its frame, after the text before it. */
-  emitAct(act: Exclude<Piece, string>): void {
+  emitAct(act: ActPiece): void {
     this.flush();
-    this.keep(act, JSON.stringify(act).length);
-    this.sendPieces(this.n);
+    this.keep(act, this.n + 1);
+    this.sendSegments(this.segments.length - 1);
   }
 
   /** Ends the stream. Only the first call counts. */
@@ -96,13 +108,24 @@ export class OutgoingStream {
     this.sendTerminal();
   }
 
-  /** Goes on at another place: `accepted`, what came after piece `n` merged, then whatever follows. */
-  attach(target: Target, n: number, accepted: Accepted): void {
+  /** Whether the stream can go on after piece `n`: that must be where a segment ends. */
+  canAttach(n: number): boolean {
+    return n === 0 || this.segments.some(({ last }) => last === n);
+  }
+
+  /**
+   * Goes on at another place: `accepted`, with `withKept` what the gateway lacks of the pieces until `n`, then what came
+   * after `n` merged, then whatever follows.
+   */
+  attach(target: Target, n: number, withKept: boolean, accepted: Accepted): void {
     clearTimeout(this.gatherTimer);
-    this.gatheredFrom = 0;
+    this.gatheredFrom = -1;
     this.target = target;
     this.send(frameKinds.accepted, n, n, { ...accepted, ended: this.ended });
-    if (n < this.n) this.sendPieces(n + 1);
+    const next = this.segments.findIndex(({ first }) => first > n);
+    const before = next < 0 ? this.segments : this.segments.slice(0, next);
+    if (withKept && n > 0) this.send(frameKinds.kept, 1, n, { v: 1, segments: before.map(toWire) });
+    if (next >= 0) this.sendSegments(next);
     if (this.terminal) this.sendTerminal();
   }
 
@@ -110,41 +133,35 @@ export class OutgoingStream {
   private flush(): void {
     clearTimeout(this.gatherTimer);
     const from = this.gatheredFrom;
-    this.gatheredFrom = 0;
-    if (from > 0) this.sendPieces(from);
+    this.gatheredFrom = -1;
+    if (from >= 0) this.sendSegments(from);
   }
 
-  private keep(piece: Piece, bytes: number): void {
-    this.pieces.push(piece);
-    this.n++;
-    this.bytes += bytes + pieceOverheadBytes;
+  private keep(content: string | ActPiece, last: number): void {
+    this.segments.push({ first: this.n + 1, last, content });
+    this.n = last;
+    const bytes = typeof content === 'string' ? Buffer.byteLength(content) : JSON.stringify(content).length;
+    this.bytes += bytes + segmentOverheadBytes;
   }
 
-  /** Sends the pieces from `from` on: neighbouring text as one `tok`, each act alone. */
-  private sendPieces(from: number): void {
-    let first = from;
-    while (first <= this.n) {
-      const piece = this.pieces[first - 1]!;
-      if (typeof piece !== 'string') {
-        const act: Act = { t: 'act', s: this.s, n: first, ...piece };
-        this.send(frameKinds.act, first, first, act);
-        first++;
+  /** Sends the segments from index `from` on: neighbouring text as one `tok`, each act alone. */
+  private sendSegments(from: number): void {
+    const { s, segments } = this;
+    for (let i = from; i < segments.length; ) {
+      const { first, content } = segments[i]!;
+      let { last } = segments[i++]!;
+      if (typeof content !== 'string') {
+        const act: Act = { t: 'act', s, n: last, ...content };
+        this.send(frameKinds.act, first, last, act);
         continue;
       }
-      let last = first;
-      let text = piece;
-      for (let next = this.pieces[last]; typeof next === 'string'; next = this.pieces[last]) {
-        text += next;
-        last++;
+      let d = content;
+      for (let next = segments[i]; typeof next?.content === 'string'; next = segments[++i]) {
+        d += next.content;
+        last = next.last;
       }
-      const { s } = this;
-      this.send(
-        frameKinds.tok,
-        first,
-        last,
-        first === last ? { t: 'tok', s, n: last, d: text } : { t: 'tok', s, f: first, n: last, d: text },
-      );
-      first = last + 1;
+      const tok: Tok = first === last ? { t: 'tok', s, n: last, d } : { t: 'tok', s, f: first, n: last, d };
+      this.send(frameKinds.tok, first, last, tok);
     }
   }
 
@@ -159,4 +176,8 @@ export class OutgoingStream {
     const body = encode(message, encoding);
     this.connection.publish(reply, prefixed ? writeFrame(kind, attempt, first, last, body) : body);
   }
+}
+
+function toWire({ last, content }: Segment): Segments[number] {
+  return typeof content === 'string' ? { last, d: content } : { last, act: content };
 }

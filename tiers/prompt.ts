@@ -108,7 +108,9 @@ function isSaid(phrase: string, said: ReadonlySet<string>): boolean {
 /** The words of a text without their commonest endings: `repairing` and `repairs` count as `repair`. */
 function stems(text: string): ReadonlySet<string> {
   const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-  return new Set(words.map((word) => (word.length < 4 ? word : word.replace(/(?<=.{3})(?:ing|ed|es|s|e)$/, ''))));
+  return new Set(
+    words.map((word) => (word.length < 4 ? word : word.replace(/(?<=.{3})(?:ing|ed|es|s|e)$/, ''))),
+  );
 }
 
 /**

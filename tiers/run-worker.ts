@@ -66,6 +66,7 @@ export async function runWorker(
       connection: bus.connection,
       subjects: createSubjects(config.prefix),
       engine,
+      caughtUp: () => bus.connection.flush(),
       history: new History({
         redis,
         keys: createKeys(config.prefix),

@@ -20,10 +20,11 @@ import { type Character, wordsOf } from '../npcs/characters.ts';
 import type { Config } from '../runtime/config.ts';
 import { type ErrorName, ParleyError } from '../runtime/errors.ts';
 import { type AnswerParts, answer, errorMessage, type Job, Stop } from './answer.ts';
+import { type CommitParts, commitTurn } from './commit.ts';
 import { Hold } from './hold.ts';
 import { OutgoingStream, type Target } from './outgoing-stream.ts';
 
-export interface WorkerParts extends AnswerParts {
+export interface WorkerParts extends AnswerParts, CommitParts {
   readonly id: string;
   readonly connection: NatsConnection;
   readonly subjects: Subjects;
@@ -50,6 +51,8 @@ export class Worker {
   private readonly subscriptions: Subscription[] = [];
   private readonly heartbeat: Heartbeat;
   private readonly sweep: NodeJS.Timeout;
+  /** Jobs whose turn is not written yet; more than those that run. */
+  private unfinished = 0;
   private draining = false;
   private idle: (() => void) | undefined;
 
@@ -81,7 +84,7 @@ export class Worker {
     this.draining = true;
     this.heartbeat.beatNow();
     for (const job of this.queue.splice(0)) this.refuseQueued(job);
-    if (this.running.size > 0) {
+    if (this.unfinished > 0) {
       const idle = new Promise<void>((resolve) => {
         this.idle = resolve;
       });
@@ -155,11 +158,16 @@ export class Worker {
 
     const key = to ? Hold.key(to.session, to.stream) : undefined;
     // A newer try of a stream that this worker has already: the older one was given up.
-    if (key) this.live.get(key)?.abort.abort(new Stop('cancelled', false));
+    const older = key ? this.live.get(key) : undefined;
+    if (older) {
+      older.givenUp = true;
+      older.abort.abort(new Stop('cancelled', false));
+    }
     const stream = new OutgoingStream(this.parts.connection, target, {
       s: request.s,
       epoch: request.epoch,
       frameMs: request.frameMs,
+      said: request.said,
     });
     const abort = new AbortController();
     const deadline = setTimeout(() => abort.abort(new Stop('deadline', true)), budgetMs);
@@ -188,11 +196,14 @@ export class Worker {
     } catch (error) {
       return this.parts.log.warn({ err: error }, 'a control message that cannot be read');
     }
+    if (control.op === 'probe') return void message.respond();
     const key = Hold.key(control.session, control.s);
     switch (control.op) {
       case 'cancel': {
         const job = this.live.get(key);
         if (!job || job.stream.attempt !== control.attempt || control.epoch < job.stream.epoch) return;
+        // Also when the stream has ended meanwhile: what was given up is not committed.
+        if (!control.commit) job.givenUp = true;
         job.abort.abort(new Stop(control.reason, control.commit));
         return;
       }
@@ -217,12 +228,17 @@ export class Worker {
       attempt: control.attempt,
       prefixed: true,
     };
-    if (!stream || stream.attempt !== control.attempt || control.n > stream.n) {
+    if (stream?.attempt !== control.attempt || !stream.canAttach(control.n)) {
       return this.refuse(target, control.s, 'lost');
     }
     if (control.epoch < stream.epoch) return;
     stream.epoch = control.epoch;
-    stream.attach(target, control.n, { v: 1, worker: id, attempt: control.attempt, queued: 0 });
+    stream.attach(target, control.n, control.withKept, {
+      v: 1,
+      worker: id,
+      attempt: control.attempt,
+      queued: 0,
+    });
   }
 
   private characterOf(request: GenerateRequest): Character {
@@ -255,11 +271,14 @@ export class Worker {
 
   private async run(job: Running): Promise<void> {
     this.running.add(job);
-    await answer(job, this.parts);
+    this.unfinished++;
+    const reason = await answer(job, this.parts);
     this.running.delete(job);
-    this.forget(job);
     this.startWaiting();
-    if (this.running.size === 0) this.idle?.();
+    // Redis may be slow; the place is free meanwhile, but the stream can still be given up.
+    if (reason !== undefined) await commitTurn(job, reason, this.parts);
+    this.forget(job);
+    if (--this.unfinished === 0) this.idle?.();
   }
 
   private forget(job: Running): void {

@@ -6,12 +6,7 @@ import { loadCharacters } from '../../npcs/characters.ts';
 import { readConfigOrExit } from '../../runtime/config.ts';
 import { createLlamaEngine } from '../../tiers/llama-engine.ts';
 import { buildPrompt } from '../../tiers/prompt.ts';
-import {
-  type RecordedAnswer,
-  type RecordedPiece,
-  type RecordingHeader,
-  recordingFile,
-} from './recording.ts';
+import { type RecordedAnswer, type RecordedPiece, type RecordingHeader, recordingFile } from './recording.ts';
 
 /** Beside the topics of each character. */
 const lines = [

@@ -3,11 +3,10 @@
 
 export const stampLength = 20;
 
-// The clock of `process.hrtime`, at the price of `performance.now`.
-const offset = Number(process.hrtime.bigint() / 1_000n) - performance.now() * 1_000;
-
+/** Not `performance.now`: that one begins at zero in each process. */
 export function nowMicros(): number {
-  return performance.now() * 1_000 + offset;
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1_000_000 + nanoseconds / 1_000;
 }
 
 export function stamp(): string {

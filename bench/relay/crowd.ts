@@ -2,7 +2,6 @@
 // once, and counts what comes back. Driven by crowd-process.ts; the same for the gateway and for what it is compared
 // with.
 
-import { parseArgs } from 'node:util';
 import { nowMicros, readStamp } from '../recorded/stamp.ts';
 import { type FrameEvents, LeanSocket } from './lean-socket.ts';
 
@@ -25,6 +24,8 @@ export interface SayOrder {
 export interface Heard {
   /** Of all `tok` and terminal frames. */
   readonly frames: number;
+  /** From the order to the first of them. */
+  readonly firstMs: number;
   /** From the first to the last of them. */
   readonly ms: number;
   /** Frames of the window, and what they took from publishing to here. */
@@ -116,6 +117,7 @@ class Crowd implements FrameEvents {
     const at = (share: number) => (taken[Math.floor(share * (taken.length - 1))] ?? 0) / 1_000;
     return {
       frames: this.frames,
+      firstMs: (this.firstAt - start) / 1_000,
       ms: (this.lastAt - this.firstAt) / 1_000,
       windowFrames: this.sampled,
       p50Ms: at(0.5),

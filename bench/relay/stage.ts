@@ -1,33 +1,39 @@
 // Everything that the relay bench runs on one machine: a local stack whose worker plays recorded answers, the bare
 // relay, the direct server, and a crowd of players for each of the three.
 
-import { readConfig } from '../../runtime/config.ts';
 import { type LocalStack, startStack } from '../../scripts/stack/local-stack.ts';
 import { type NodeProcess, startProcess } from '../../scripts/stack/process.ts';
 import { CrowdProcess } from './crowd-process.ts';
 
-export const armNames = ['gateway', 'bare', 'direct'] as const;
-export type ArmName = (typeof armNames)[number];
-
 /** A way from an engine to players' sockets. */
 export interface Arm {
-  readonly name: ArmName;
+  readonly name: 'gateway' | 'bare' | 'direct';
   /** The process that is measured. */
-  readonly pid: () => number;
+  readonly process: NodeProcess;
   readonly crowd: CrowdProcess;
-  readonly url: () => string;
+  /** Opens so many sockets, which stay until the crowd is closed. */
+  open(sockets: number): Promise<void>;
 }
 
-/** How the engine plays. */
+/** How the engines play. */
 export interface Play {
-  /** 0: as fast as frames are taken. */
+  /** 1: as recorded; 0: as fast as frames are taken. */
   readonly speed: number;
   /** The first piece of each answer is held back so long: until everybody has asked. */
   readonly firstMs: number;
 }
 
-const budgetMs = 120_000;
-/** A bench of throughput must not lose an answer to limits that are made for people. */
+export interface Stage extends AsyncDisposable {
+  readonly stack: LocalStack;
+  readonly gateway: Arm;
+  readonly bare: Arm;
+  readonly direct: Arm;
+  /** Starts the engines again to play so. The sockets of the direct server are lost by it. */
+  play(how: Play): Promise<void>;
+}
+
+const budgetMs = 300_000;
+/** Nobody must lose an answer to limits that are made for people. */
 const settings = {
   PARLEY_NPCS: 'bench/relay/npcs',
   PARLEY_LOG_LEVEL: 'warn',
@@ -38,11 +44,64 @@ const settings = {
   PARLEY_HOLD_MS: '1000',
 };
 
-export class Stage implements AsyncDisposable {
-  readonly stack: LocalStack;
-  readonly arms: Record<ArmName, Arm>;
-  readonly #parts = new AsyncDisposableStack();
-  readonly #direct: NodeProcess;
-  readonly #directEnv: NodeJS.ProcessEnv;
-  readonly #worker: NodeProcess;
-  readonly #workerEnv: NodeJS.ProcessEnv;
+/** Resolves when all of it serves; `onLog` gets what goes wrong inside. */
+export async function setStage(play: Play, onLog: (line: string) => void): Promise<Stage> {
+  const engine: NodeJS.ProcessEnv = { RECORDED_ENDLESS: '1', RECORDED_STAMPED: '1' };
+  const set = ({ speed, firstMs }: Play) => {
+    engine.RECORDED_SPEED = String(speed);
+    engine.RECORDED_FIRST_MS = String(firstMs);
+  };
+  set(play);
+  const entry = 'bench/recorded/worker.ts';
+  const stack = await startStack({ ephemeral: true, workers: 0, workerEntry: entry, env: settings, onLog });
+  const parts: AsyncDisposable[] = [stack];
+  const dispose = async () => {
+    for (const part of parts.reverse()) await part[Symbol.asyncDispose]();
+  };
+  const add = <T extends AsyncDisposable>(part: T): T => {
+    parts.push(part);
+    return part;
+  };
+  try {
+    // What it is given is asked anew at each start, so that `play` need only change it.
+    const worker = await stack.startWorker({ env: engine });
+    const natsUrl = { BARE_RELAY_NATS_URL: stack.natsUrl(), BARE_RELAY_BUDGET_MS: String(budgetMs) };
+    const bare = add(await startProcess('bench/relay/bare-relay.ts', natsUrl, { name: 'bare relay', onLog }));
+    const direct = add(await startProcess('bench/relay/direct.ts', engine, { name: 'direct', onLog }));
+    const arm = (name: Arm['name'], process: NodeProcess): Arm => {
+      const crowd = add(new CrowdProcess());
+      return {
+        name,
+        process,
+        crowd,
+        async open(sockets) {
+          const url = `ws://127.0.0.1:${process.listening.port}/v1/ws`;
+          const tokens = name === 'gateway' ? await tokensOf(stack, sockets) : undefined;
+          await crowd.open(url, sockets, tokens);
+        },
+      };
+    };
+    return {
+      stack,
+      gateway: arm('gateway', stack.gateways[0]!),
+      bare: arm('bare', bare),
+      direct: arm('direct', direct),
+      async play(how) {
+        set(how);
+        for (const process of [worker, direct]) {
+          await process.stop();
+          await process.start();
+        }
+      },
+      [Symbol.asyncDispose]: dispose,
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+/** Tokens of so many different players. */
+export function tokensOf(stack: LocalStack, players: number): Promise<string[]> {
+  return Promise.all(Array.from({ length: players }, (_, i) => stack.token(`player-${i}`)));
+}

@@ -22,22 +22,25 @@ export function say(line) {
 
 const elsewhere = 'PARLEY_HOME=/some/other/folder npm start';
 
-/** Turns an error of the file system into a SetupFailure; any other error is returned as it is. */
-export function diskFailure(step, folder, error) {
+/**
+ * Turns an error of the file system into a SetupFailure; any other error is returned as it is. `instead` is what to
+ * type to use another folder.
+ */
+export function diskFailure(step, folder, error, instead = elsewhere) {
   switch (error.code) {
     case 'ENOSPC':
     case 'EDQUOT':
-      return noRoom(step, folder);
+      return noRoom(step, folder, instead);
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return notWritable(step, folder);
+      return notWritable(step, folder, instead);
     case 'EEXIST':
     case 'ENOTDIR':
       return new SetupFailure(
         step,
         `${error.path ?? folder} is in the way: a folder is needed there`,
-        elsewhere,
+        instead,
       );
     default:
       return error;
@@ -45,7 +48,7 @@ export function diskFailure(step, folder, error) {
 }
 
 /** Says why a package client failed, from what it wrote on standard error. */
-export function clientFailure(step, folder, client, result) {
+export function clientFailure(step, folder, client, result, instead = elsewhere) {
   const text = result.errors;
   if (result.code === 127) {
     return new SetupFailure(
@@ -61,13 +64,21 @@ export function clientFailure(step, folder, client, result) {
       'try again; if it stays so, the package index or a mirror on the way serves something else than it used to. Do not use it',
     );
   }
-  if (/No space left|ENOSPC|Errno 28|not have enough free space/i.test(text)) return noRoom(step, folder);
+  if (/No space left|ENOSPC|Errno 28|not have enough free space/i.test(text))
+    return noRoom(step, folder, instead);
   if (/EACCES|EROFS|EPERM|Permission denied|Errno 13|Read-only file system/i.test(text))
-    return notWritable(step, folder);
+    return notWritable(step, folder, instead);
   if (
     /EUSAGE/.test(text) // npm ci: the lockfile does not fit package.json
   ) {
     return new SetupFailure(step, 'package-lock.json does not fit package.json', 'npm install');
+  }
+  if (/CERTIFICATE_VERIFY_FAILED|SELF_SIGNED_CERT|UNABLE_TO_(GET|VERIFY)|CERT_UNTRUSTED/i.test(text)) {
+    return new SetupFailure(
+      step,
+      `${client} does not trust the certificate of its package index, as behind a proxy that reads along`,
+      "name the file of the proxy's certificate: PIP_CERT for pip, NODE_EXTRA_CA_CERTS for npm",
+    );
   }
   if (
     /ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ERR_SOCKET|NewConnectionError|ConnectionError|Max retries|timed out|Temporary failure|Could not resolve|Could not connect|Name or service|ProxyError|SSLError/i.test(
@@ -95,18 +106,18 @@ export function clientFailure(step, folder, client, result) {
   );
 }
 
-function noRoom(step, folder) {
+function noRoom(step, folder, instead) {
   return new SetupFailure(
     step,
     `no room is left on the disk of ${folder}`,
-    `free some (the first set-up needs about 500 MB in all), or keep cache and data elsewhere: ${elsewhere}`,
+    `free some (the first set-up needs about 1 GB in all), or use a folder on another disk: ${instead}`,
   );
 }
 
-function notWritable(step, folder) {
+function notWritable(step, folder, instead) {
   return new SetupFailure(
     step,
     `${folder} cannot be written by this user`,
-    `take it over: sudo chown -R "$(id -un)" '${folder}', or keep cache and data elsewhere: ${elsewhere}`,
+    `use a folder that it may write: ${instead}`,
   );
 }

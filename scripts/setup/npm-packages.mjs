@@ -9,6 +9,7 @@ import { clientFailure, diskFailure, say } from './failure.mjs';
 import { withLock } from './lock.mjs';
 
 const step = 'npm packages';
+const clone = 'git clone the repository there';
 
 /** Runs `npm ci` when node_modules is missing, half done, or belongs to another lockfile or Node. */
 export async function ensureNpmPackages(root) {
@@ -35,10 +36,10 @@ export async function ensureNpmPackages(root) {
         '--fetch-retry-mintimeout=1000',
         '--fetch-retry-maxtimeout=5000',
       ]);
-      if (result.code !== 0) throw clientFailure(step, modules, 'npm', result);
+      if (result.code !== 0) throw clientFailure(step, root, 'npm', result, clone);
       writeFileSync(stampFile, stamp);
     } catch (error) {
-      throw diskFailure(step, modules, error);
+      throw diskFailure(step, root, error, clone);
     }
   });
 }

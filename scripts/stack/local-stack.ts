@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { natsPermissions, type Role, redisRules } from '../../bus/permissions.ts';
 import { type Config, readConfig } from '../../runtime/config.ts';
 import { NatsServer, type NatsUser } from './nats.ts';
-import { isFree } from './ports.ts';
+import { freePort, isFree } from './ports.ts';
 import { NodeProcess } from './process.ts';
 import { RedisServer } from './redis.ts';
 import type { Service } from './service.ts';
@@ -43,6 +43,7 @@ export interface ExtraProcess {
 }
 
 const readyzMs = 120_000;
+const portTries = 5;
 
 export class LocalStack implements AsyncDisposable {
   readonly config: Config;
@@ -53,6 +54,8 @@ export class LocalStack implements AsyncDisposable {
   private readonly home: string;
   private readonly say: (line: string) => void;
   private readonly stopping = new AbortController();
+  /** The NATS user of each gateway and worker. */
+  private readonly identities = new Map<Service, NatsUser>();
   private slot: Slot | undefined;
   private scratch: string | undefined;
   private natsServer: NatsServer | undefined;
@@ -155,9 +158,9 @@ export class LocalStack implements AsyncDisposable {
   }
 
   /** Starts one more worker; resolves when it serves. */
-  startWorker({ id, entry, env }: ExtraProcess = {}): Promise<NodeProcess> {
+  async startWorker({ id, entry, env }: ExtraProcess = {}): Promise<NodeProcess> {
     const { tier } = this.config;
-    return this.startMember(this.workers, {
+    const worker = this.addMember(this.workers, {
       id: id ?? nextId(tier, this.workers),
       entry: entry ?? this.options.workerEntry ?? 'tiers/main.ts',
       role: 'worker',
@@ -168,36 +171,43 @@ export class LocalStack implements AsyncDisposable {
         ...env,
       }),
     });
+    await this.launch(worker);
+    return worker;
   }
 
   /** Starts one more gateway; resolves when it listens. */
-  startGateway({ id, entry = 'gateway/main.ts', env }: ExtraProcess = {}): Promise<NodeProcess> {
-    const first = this.gateways.length === 0;
-    let wanted = first ? this.config.port : 0;
-    let checked = false;
-    const member = {
+  async startGateway({ id, entry = 'gateway/main.ts', env }: ExtraProcess = {}): Promise<NodeProcess> {
+    // The port is chosen here and not by the gateway (PARLEY_PORT=0): a port that the kernel chose cannot be
+    // listened on again for a minute after its process died, and a gateway has to come back where it was.
+    const wanted = this.gateways.length === 0 ? this.config.port : 0;
+    let port = wanted;
+    const gateway = this.addMember(this.gateways, {
       id: id ?? nextId('gw', this.gateways),
       entry,
-      role: 'gateway' as const,
-      prepare: async () => {
-        if (checked || wanted === 0) return;
-        checked = true;
-        if (await isFree(this.config.host, wanted)) return;
-        this.say(`port ${wanted} is taken; the gateway takes a free one`);
-        wanted = 0;
-      },
+      role: 'gateway',
       env: () => ({
         ...this.env,
-        PARLEY_PORT: String(wanted),
+        PARLEY_PORT: String(port),
         PARLEY_JWT_SECRET: this.key.secret,
         PARLEY_DEV_TOKENS: this.env.PARLEY_DEV_TOKENS || (isLoopback(this.config.host) ? '1' : '0'),
         ...env,
       }),
-    };
-    return this.startMember(this.gateways, member).then((gateway) => {
-      wanted = gateway.listening.port ?? wanted; // and it comes back there
-      return gateway;
     });
+    if (wanted !== 0 && !(await isFree(this.config.host, wanted))) {
+      this.say(`port ${wanted} is taken; ${gateway.name} takes a free one`);
+      port = 0;
+    }
+    for (let tries = 1; ; tries++) {
+      const chosen = port === 0 || tries > 1;
+      if (chosen) port = await freePort();
+      try {
+        await this.launch(gateway);
+        return gateway;
+      } catch (error) {
+        const lost = chosen && /Cannot listen on/.test((error as Error).message);
+        if (!lost || tries === portTries) throw error;
+      }
+    }
   }
 
   /** Stops everything, in the reverse order of its start. Also ends a start that is under way. */
@@ -263,23 +273,12 @@ export class LocalStack implements AsyncDisposable {
     await Promise.all([this.natsServer, this.redisServer].map((server) => server && this.launch(server)));
   }
 
-  private async startMember(
+  private addMember(
     members: NodeProcess[],
-    {
-      id,
-      entry,
-      role,
-      env,
-      prepare,
-    }: {
-      id: string;
-      entry: string;
-      role: 'gateway' | 'worker';
-      env: () => NodeJS.ProcessEnv;
-      prepare?: () => Promise<void>;
-    },
-  ): Promise<NodeProcess> {
-    const member = new NodeProcess({
+    member: { id: string; entry: string; role: 'gateway' | 'worker'; env: () => NodeJS.ProcessEnv },
+  ): NodeProcess {
+    const { id, entry, role, env } = member;
+    const added = new NodeProcess({
       name: `${role} ${id}`,
       entry,
       stopMs: this.config.drainMs + 5_000,
@@ -292,11 +291,9 @@ export class LocalStack implements AsyncDisposable {
         PARLEY_REDIS_URL: this.redisUrl(role),
       }),
     });
-    members.push(member);
-    await prepare?.();
-    if (this.natsServer?.hasUser(id) === false) await this.natsServer.addUser(this.natsUser(role, id));
-    await this.launch(member);
-    return member;
+    members.push(added);
+    this.identities.set(added, this.natsUser(role, id));
+    return added;
   }
 
   private natsUser(role: Role, id: string): NatsUser {
@@ -305,6 +302,8 @@ export class LocalStack implements AsyncDisposable {
   }
 
   private async launch(service: Service): Promise<void> {
+    const user = this.identities.get(service);
+    if (user && this.natsServer?.hasUser(user.name) === false) await this.natsServer.addUser(user);
     this.stopping.signal.throwIfAborted();
     this.say(`starting ${service.name}`);
     await service.start();

@@ -60,6 +60,8 @@ export async function loadModel(
   const adapter = options.adapter === '' ? '' : resolve(options.adapter);
   if (adapter !== '') await checkGguf(adapter, 'adapter', 'PARLEY_ADAPTER');
 
+  /** llama.cpp says why it failed in its log alone. */
+  const complaints: string[] = [];
   const llama = await getLlama({
     gpu: false,
     build: 'never',
@@ -69,6 +71,7 @@ export async function loadModel(
     logLevel: LlamaLogLevel.warn,
     logger: (level, message) => {
       const severe = level === LlamaLogLevel.error || level === LlamaLogLevel.fatal;
+      if (severe && complaints.length < 4) complaints.push(message.trim());
       log?.[severe ? 'warn' : 'debug']({ from: 'llama.cpp' }, message.trimEnd());
     },
   }).catch((cause: unknown) => {
@@ -98,9 +101,10 @@ export async function loadModel(
     return { llama, model, context, name: plainName(model.filename ?? file), identity };
   } catch (cause) {
     await llama.dispose();
+    const why = [words(cause), ...complaints].join('; ');
     throw new EngineError(
       'unavailable',
-      `The model ${file} could not be loaded${adapter === '' ? '' : ` with the adapter ${adapter}`}: ${words(cause)}. ` +
+      `The model ${file} could not be loaded${adapter === '' ? '' : ` with the adapter ${adapter}`}: ${why}. ` +
         'If the file is damaged or cut off, delete it and fetch it again (`npm start` does that for the default model); ' +
         'if memory is short, lower PARLEY_SEQUENCES or PARLEY_CONTEXT_TOKENS, or take a smaller model.',
       { cause },

@@ -12,8 +12,8 @@ import type { EngineLog } from './load-model.ts';
 /** The end of each file: the SHA-256 of what stands before it, and this mark. llama.cpp reads past neither. */
 const mark = Buffer.from('PARLEYKV');
 const sealBytes = 32 + mark.length;
-/** Characters change and leave old files behind; the newest this many stay. */
-const mostFiles = 64;
+/** Characters change and leave old files behind; the newest stay, up to so many bytes. */
+const mostBytes = 2 * 1024 ** 3;
 const staleTemporaryMs = 3_600_000;
 
 export class PrefixStates {
@@ -113,16 +113,20 @@ export class PrefixStates {
 
   async #prune(): Promise<void> {
     const now = Date.now();
-    const files: { file: string; mtimeMs: number }[] = [];
+    const files: { file: string; mtimeMs: number; size: number }[] = [];
     for (const name of await readdir(this.#folder)) {
       const file = join(this.#folder, name);
       const found = await stat(file).catch(() => undefined);
       if (!found) continue;
       if (name.endsWith('.tmp') && now - found.mtimeMs > staleTemporaryMs) await rm(file, { force: true });
-      if (name.endsWith('.state')) files.push({ file, mtimeMs: found.mtimeMs });
+      if (name.endsWith('.state')) files.push({ file, mtimeMs: found.mtimeMs, size: found.size });
     }
     files.sort((a, b) => b.mtimeMs - a.mtimeMs);
-    for (const { file } of files.slice(mostFiles)) await rm(file, { force: true });
+    let bytes = 0;
+    for (const { file, size } of files) {
+      bytes += size;
+      if (bytes > mostBytes) await rm(file, { force: true });
+    }
   }
 
   #warn(message: string, err: unknown): void {

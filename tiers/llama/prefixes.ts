@@ -5,7 +5,10 @@
 import type { Token } from 'node-llama-cpp';
 import type { PrefixStates } from './prefix-states.ts';
 import type { Rounds } from './rounds.ts';
-import type { SequencePool } from './sequence-pool.ts';
+import type { Lease, SequencePool } from './sequence-pool.ts';
+
+/** Computing the last few tokens of a prefix is as quick as loading it. */
+const worthLoading = 8;
 
 interface Build {
   readonly done: Promise<void>;
@@ -27,17 +30,20 @@ export class Prefixes {
   }
 
   /**
-   * Resolves when the prefix can be had without computing it: in an idle sequence, or on disk. The number is how
+   * Resolves when the first `prefix` tokens can be had without computing them: in an idle sequence, or on disk. The number is how
    * many tokens were computed on behalf of this caller (0 for those who joined). Rejects with the reason of the
    * abort, at the latest after the chunk that is under way, or with the error of the computation.
    */
   async ensure(
     npc: string,
-    prefix: readonly Token[],
+    tokens: readonly Token[],
+    prefixLength: number,
     urgency: 'live' | 'warm',
     signal: AbortSignal,
   ): Promise<number> {
     signal.throwIfAborted();
+    if (this.#pool.bestCommon(tokens) + worthLoading > prefixLength) return 0;
+    const prefix = tokens.slice(0, prefixLength);
     const key = prefix.join(' ');
     let build = this.#running(key);
     let computed = 0;
@@ -107,6 +113,19 @@ export class Prefixes {
     } finally {
       await lease.giveBack(outcome);
     }
+  }
+
+  /**
+   * Takes the best sequence for these tokens, with the prefix loaded into it where it is missing and on disk. Must
+   * be called with a place, after `ensure`.
+   */
+  async lease(npc: string, tokens: readonly Token[], prefix: number): Promise<Lease> {
+    const lease = this.#pool.take(npc, tokens, prefix);
+    const wanted = tokens.slice(0, prefix);
+    if (lease.common + worthLoading > prefix || !(await this.#states.has(wanted))) return lease;
+    if (await this.#states.load(wanted, lease.sequence)) return { ...lease, common: prefix };
+    await lease.giveBack('spoilt');
+    return this.#pool.take(npc, tokens, prefix);
   }
 
   #wait(build: Build, urgency: 'live' | 'warm', signal: AbortSignal): Promise<void> {

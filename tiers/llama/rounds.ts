@@ -40,8 +40,8 @@ interface DecodeWant {
   readonly reject: (reason: unknown) => void;
 }
 
-/** While nobody decodes, a chunk may be as long as this: a newcomer waits for no more. */
-const aloneMs = 120;
+/** No chunk is to take longer than this, as far as can be foretold: that is how long a newcomer waits for its turn. */
+const mostChunkMs = 120;
 const mostAloneTokens = 192;
 /** Warming takes part in one of so many rounds in which others decode. */
 const warmEvery = 4;
@@ -120,14 +120,15 @@ export class Rounds {
         }
         const began = performance.now();
         await want.start();
-        this.decodeMsPerToken = average(this.decodeMsPerToken, performance.now() - began);
+        this.decodeMsPerToken = average(this.decodeMsPerToken, performance.now() - began, 1);
         decoded.push(want.npc);
       }
       for (const [job, tokens] of chunks) {
         if (job.signal.aborted) continue;
         const began = performance.now();
         await this.#step(job, tokens);
-        this.prefillMsPerToken = average(this.prefillMsPerToken, (performance.now() - began) / tokens);
+        const cost = (performance.now() - began) / tokens;
+        this.prefillMsPerToken = average(this.prefillMsPerToken, cost, Math.min(1, tokens / this.#chunk));
         prefilled.push({ npc: job.npc, tokens });
       }
       if (decoded.length + prefilled.length > 0) this.#observe({ decoded, prefilled });
@@ -154,7 +155,7 @@ export class Rounds {
     const live = this.#prefills.filter((job) => job.urgency() === 'live');
     const mayWarm = live.length === 0 && (!busy || this.#round % warmEvery === 0);
     const turn = live.length > 0 || !mayWarm ? live : this.#prefills;
-    let budget = busy ? this.#chunk : this.#aloneTokens();
+    let budget = this.#chunkTokens(busy);
     const chunks: [PrefillJob, number][] = [];
     for (const job of turn) {
       if (budget === 0) break;
@@ -169,9 +170,11 @@ export class Rounds {
     return chunks;
   }
 
-  #aloneTokens(): number {
+  /** Alone, as many tokens as the time allows; beside others the small chunk, or less where the model is slow. */
+  #chunkTokens(busy: boolean): number {
     if (this.prefillMsPerToken === 0) return this.#chunk;
-    return Math.max(this.#chunk, Math.min(mostAloneTokens, Math.floor(aloneMs / this.prefillMsPerToken)));
+    const inTime = Math.max(1, Math.floor(mostChunkMs / this.prefillMsPerToken));
+    return Math.min(inTime, busy ? this.#chunk : Math.max(this.#chunk, mostAloneTokens));
   }
 
   async #step(job: PrefillJob, tokens: number): Promise<void> {
@@ -187,6 +190,7 @@ export class Rounds {
   }
 }
 
-function average(old: number, value: number): number {
-  return old === 0 ? value : old + smoothing * (value - old);
+/** The moving average after another value; a smaller sample weighs less. */
+function average(old: number, value: number, weight: number): number {
+  return old === 0 ? value : old + smoothing * weight * (value - old);
 }

@@ -1,0 +1,92 @@
+// What the gateway keeps of a running stream: the frames as they came, undecoded, bounded in bytes. Only off the hot
+// path are they ever read: for a socket that was slow or lost, and for another worker that has to go on.
+
+import { decode, encodingOf } from '../bus/codec.ts';
+import { readKept, type Segments } from '../bus/envelopes.ts';
+import { frameBody, frameFirst, frameKind, frameKinds, frameLast } from '../bus/frames.ts';
+import type { Act, Tok } from '../bus/protocol.ts';
+
+export class Kept {
+  private readonly frames: Uint8Array[] = [];
+  private bytes = 0;
+  private overflowed = false;
+
+  /** Keeps a frame; past the bound everything is let go, and the stream can only be had from its worker. */
+  add(frame: Uint8Array, maxBytes: number): void {
+    if (this.overflowed) return;
+    this.bytes += frame.length;
+    if (this.bytes > maxBytes) {
+      this.overflowed = true;
+      this.clear();
+      return;
+    }
+    this.frames.push(frame);
+  }
+
+  clear(): void {
+    this.frames.length = 0;
+    this.bytes = 0;
+  }
+
+  get size(): number {
+    return this.bytes;
+  }
+
+  /** Everything from piece 1 to `last`, or undefined when it is not all here. */
+  segments(last: number): Segments | undefined {
+    if (this.overflowed) return undefined;
+    const segments: Segments = [];
+    let at = 0;
+    for (const frame of this.frames) {
+      if (frameLast(frame) <= at) continue;
+      if (frameFirst(frame) !== at + 1) return undefined;
+      at = frameLast(frame);
+      segments.push(...segmentsOf(frame));
+    }
+    return at === last ? segments : undefined;
+  }
+
+  /**
+   * The messages after piece `n` until `last`, neighbouring text merged into one `tok`, each act alone; undefined when
+   * they are not all here or no frame begins after `n`.
+   */
+  messages(s: number, n: number, last: number): (Tok | Act)[] | undefined {
+    const segments = this.segments(last);
+    if (!segments) return undefined;
+    const messages: (Tok | Act)[] = [];
+    let at = 0;
+    for (const segment of segments) {
+      const first = at + 1;
+      at = segment.last;
+      if (at <= n) continue;
+      if (first <= n) return undefined;
+      const before = messages.at(-1);
+      if ('act' in segment) messages.push({ t: 'act', s, n: at, ...segment.act });
+      else if (before?.t === 'tok') {
+        before.f ??= before.n;
+        before.n = at;
+        before.d += segment.d;
+      } else
+        messages.push(
+          first === at
+            ? { t: 'tok', s, n: at, d: segment.d }
+            : { t: 'tok', s, f: first, n: at, d: segment.d },
+        );
+    }
+    return messages;
+  }
+}
+
+/** The text of segments, as it was said. */
+export function textOf(segments: Segments): string {
+  return segments.map((segment) => ('d' in segment ? segment.d : '')).join('');
+}
+
+function segmentsOf(frame: Uint8Array): Segments {
+  const body = frameBody(frame);
+  if (frameKind(frame) === frameKinds.kept) return readKept(body).segments;
+  const message = decode(body, encodingOf(body)) as unknown as Tok | Act;
+  if (message.t === 'tok') return [{ last: message.n, d: message.d }];
+  const { name, args, ttlMs } = message;
+  return [{ last: message.n, act: { name, args, ttlMs } }];
+}

@@ -1,0 +1,175 @@
+// One answer, from its prompt to its last token: a sequence that holds as much of the prompt as possible, the rest
+// of the prompt in chunks, then token by token, each in its turn. Leaves the sequence so that the next can use it.
+
+import { randomInt } from 'node:crypto';
+import type { LlamaContextSequence, SequenceEvaluateOptions, Token } from 'node-llama-cpp';
+import { type Chunk, EngineError, type GenerateOptions, type Prompt, type Usage } from '../engine.ts';
+import type { ChatTemplate, Rendered } from './chat-template.ts';
+import type { Outlet } from './outlet.ts';
+import type { Prefixes } from './prefixes.ts';
+import type { Rounds } from './rounds.ts';
+import { TextStream } from './text-stream.ts';
+
+export interface GenerationParts {
+  readonly template: ChatTemplate;
+  readonly rounds: Rounds;
+  readonly prefixes: Prefixes;
+  /** Prompt and answer together. */
+  readonly contextTokens: number;
+}
+
+export interface Wanted {
+  readonly prompt: Prompt;
+  readonly options: GenerateOptions;
+  readonly signal: AbortSignal;
+  readonly outlet: Outlet<Chunk>;
+}
+
+/** An answer needs room for at least so many tokens, or the prompt counts as too long. */
+const leastAnswerTokens = 16;
+/** How many of its own last tokens a repeat penalty looks at. */
+const repeatWindow = 64;
+
+export class Generation {
+  readonly #parts: GenerationParts;
+  readonly #wanted: Wanted;
+  #rendered: Rendered = { tokens: [], prefix: 0, trailing: '' };
+  #maxTokens = 0;
+  #cached = 0;
+  /** The tokens of the answer. */
+  readonly #said: Token[] = [];
+  /** False while the library is at work on the sequence: if it fails then, nobody knows what the sequence holds. */
+  #sound = true;
+
+  constructor(parts: GenerationParts, wanted: Wanted) {
+    this.#parts = parts;
+    this.#wanted = wanted;
+  }
+
+  /** What was spent so far. */
+  get usage(): Usage {
+    return { prompt: this.#rendered.tokens.length, cached: this.#cached, completion: this.#said.length };
+  }
+
+  /** Renders the prompt. Throws EngineError `prompt_too_long`. */
+  prepare(): void {
+    const { prompt, options } = this.#wanted;
+    this.#rendered = this.#parts.template.render(prompt);
+    const { length } = this.#rendered.tokens;
+    // The library keeps one place of the context free; past that it would cut off the persona.
+    const room = this.#parts.contextTokens - 1 - length;
+    if (room < Math.min(leastAnswerTokens, options.maxTokens)) {
+      throw new EngineError(
+        'prompt_too_long',
+        `The prompt has ${length} tokens; a context of ${this.#parts.contextTokens} leaves no room for an answer.`,
+      );
+    }
+    this.#maxTokens = Math.min(options.maxTokens, room);
+  }
+
+  /** Streams the answer into the outlet; to be called with a place. Rejects with the reason of the abort, or an error. */
+  async run(): Promise<'stop' | 'length'> {
+    const { npc } = this.#wanted.prompt;
+    const { tokens, prefix } = this.#rendered;
+    const { prefixes } = this.#parts;
+    const computed = await prefixes.ensure(npc, tokens, prefix, 'live', this.#wanted.signal);
+    const lease = await prefixes.lease(npc, tokens, prefix);
+    try {
+      // The last token is left for the first step of decoding, which needs one.
+      const common = Math.min(lease.common, tokens.length - 1);
+      this.#cached = Math.max(0, common - computed);
+      await this.#prefill(lease.sequence, common);
+      return await this.#decode(lease.sequence);
+    } finally {
+      await lease.giveBack(this.#sound ? 'sound' : 'spoilt');
+    }
+  }
+
+  /** Cuts off what the sequence holds after the common beginning, and fills it with the rest of the prompt. */
+  async #prefill(sequence: LlamaContextSequence, common: number): Promise<void> {
+    const { tokens } = this.#rendered;
+    await this.#step(() =>
+      sequence.eraseContextTokenRanges([{ start: common, end: sequence.nextTokenIndex }]),
+    );
+    await this.#parts.rounds.prefill({
+      npc: this.#wanted.prompt.npc,
+      tokens: tokens.length - 1 - common,
+      urgency: () => 'live',
+      signal: this.#wanted.signal,
+      step: (count) => {
+        const at = sequence.nextTokenIndex;
+        return this.#step(() => sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(at, at + count)));
+      },
+    });
+  }
+
+  async #decode(sequence: LlamaContextSequence): Promise<'stop' | 'length'> {
+    const { prompt, options, signal, outlet } = this.#wanted;
+    const { template, rounds } = this.#parts;
+    const { tokens, trailing } = this.#rendered;
+    const text = new TextStream<Token>(
+      (cut, before) => template.detokenize(cut, before),
+      options.stop ?? [],
+      prompt.said !== undefined && prompt.said !== '' && trailing === '',
+    );
+    const emit = (piece: { text: string; tokens: number } | undefined) => {
+      if (piece) outlet.push({ type: 'text', ...piece });
+    };
+    const source = sequence.evaluate(tokens.slice(-1), sampling(options, this.#said));
+    const leave = rounds.enter();
+    try {
+      while (true) {
+        await outlet.ready(signal);
+        const next = await rounds.decode(prompt.npc, signal, () => this.#step(() => source.next()));
+        if (next.done || template.ends(next.value)) {
+          emit(text.end());
+          return 'stop';
+        }
+        this.#said.push(next.value);
+        emit(text.push(next.value));
+        if (text.stopped) return 'stop';
+        if (this.#said.length >= this.#maxTokens) {
+          emit(text.end());
+          return 'length';
+        }
+      }
+    } finally {
+      leave();
+      await source.return();
+    }
+  }
+
+  async #step<T>(work: () => Promise<T>): Promise<T> {
+    this.#sound = false;
+    const result = await work();
+    this.#sound = true;
+    return result;
+  }
+}
+
+/** The library's options; `said` grows while it reads them. */
+function sampling(options: GenerateOptions, said: readonly Token[]): SequenceEvaluateOptions {
+  const penalty = options.repeatPenalty ?? 1;
+  return {
+    temperature: options.temperature,
+    topP: options.topP ?? 0.95,
+    topK: options.topK ?? 40,
+    minP: options.minP ?? 0,
+    // The library's own default is the second of the clock: all streams of a second would share their luck.
+    seed: options.seed ?? randomInt(2 ** 31),
+    // Of its own answer alone: punishing the words of the persona would drive a character out of its role.
+    ...(penalty === 1
+      ? {}
+      : {
+          repeatPenalty: {
+            penalty,
+            punishTokens: () => said.slice(-repeatWindow),
+            maxPunishTokens: repeatWindow,
+          },
+        }),
+    // Small models fall into loops. This makes it ever less likely that an answer repeats a run of its own words.
+    dryRepeatPenalty: { strength: 0.8, base: 1.75, allowedLength: 4, sequenceBreakers: ['\n'] },
+    // Seen by #decode, which ends the answer.
+    yieldEogToken: true,
+  };
+}
