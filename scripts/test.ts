@@ -13,6 +13,10 @@ const { filter, options } = parseCLI(['vitest', 'run', ...args]);
 const whole = args.length === 0;
 const coverage = options.coverage?.enabled ?? whole;
 const children = mkdtempSync(join(tmpdir(), 'parley-coverage-'));
+// The tests say themselves which settings they want; those of this shell may point at somebody's real servers.
+for (const name of Object.keys(process.env)) {
+  if (name.startsWith('PARLEY_') && name !== 'PARLEY_HOME') delete process.env[name];
+}
 if (coverage) process.env.CHILD_COVERAGE_DIR = children; // scripts/stack/process.ts passes it on
 
 try {

@@ -83,6 +83,9 @@ describe('PROTOCOL.md', () => {
       `${settings.resumeGraceMs.fallback} ms`,
     ]);
     expect(specification).toContain(`\`pingMs\` (${settings.pingMs.fallback} ms)`);
+    expect(specification).toContain(`bound (${settings.budgetMs.fallback} by default)`);
+    expect(specification).toContain(`bound (${settings.maxTokens.fallback} by default)`);
+    expect(specification).toContain(`whole answer; ${settings.workerBudgetMs.fallback} without it`);
   });
 
   test.each([...clientMessageKinds, ...serverKinds])('describes `%s`', (kind) => {

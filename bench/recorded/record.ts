@@ -2,14 +2,20 @@
 // Run on a quiet machine, after set-up:   node --import tsx bench/recorded/record.ts
 
 import { writeFileSync } from 'node:fs';
-import { loadCharacters } from '../../npcs/characters.ts';
+import { type Character, loadCharacters } from '../../npcs/characters.ts';
 import { readConfigOrExit } from '../../runtime/config.ts';
 import { createLlamaEngine } from '../../tiers/llama-engine.ts';
 import { buildPrompt } from '../../tiers/prompt.ts';
-import { type RecordedAnswer, type RecordedPiece, type RecordingHeader, recordingFile } from './recording.ts';
+import {
+  type RecordedAnswer,
+  type RecordedPiece,
+  type RecordingHeader,
+  recordingFile,
+  storyteller,
+} from './recording.ts';
 
 /** Beside the topics of each character. */
-const lines = [
+const questions = [
   'Who are you?',
   'What do you need from me?',
   'I have a hundred gold. What should I buy?',
@@ -17,49 +23,82 @@ const lines = [
   'Tell me what you know about the goblins.',
   'Where can I sleep tonight?',
   'I have found your brother!',
-  'What would you do in my place?',
   'Do you trust the people of this village?',
   'Sing me a song about the old days.',
-  'Why is everybody so afraid?',
   'Farewell, and thank you for everything.',
-  'Explain to me, step by step, how I get from here to the mine and what I should take with me.',
-  'Tell me a long story about this village.',
 ];
-const maxTokens = 96;
+/** For the storyteller, whose answers are long. */
+const stories = ['river', 'mill', 'old tower', 'dragon', 'winter', 'king', 'well', 'wolves', 'fair', 'sea'];
+const maxTokens = 120;
+
+interface Speaker extends Pick<Character, 'id' | 'persona' | 'facts' | 'rules' | 'examples'> {
+  readonly asked: readonly string[];
+}
+
+const teller = (id: string, persona: string, examples: Character['examples'], asked: string[]): Speaker => ({
+  id,
+  persona,
+  facts: [],
+  rules: [],
+  examples,
+  asked,
+});
+const same = ['🙂🙃', '日本語', '👩‍🚀🚀', 'żółć', '🧙🏽‍♀️🧙🏽‍♀️'].map((signs) => ({
+  player: signs,
+  npc: `${signs} ${signs} ${signs}`,
+}));
+const yes = ['Is it day?', 'Is it warm?'].map((player) => ({ player, npc: 'Yes.' }));
+const storytellers = [
+  teller(
+    storyteller,
+    'You are an old miller. You tell long stories about the valley, the river and its people.',
+    [{ player: 'Good day.', npc: 'Good day to you. The mill is busy and the river is high.' }],
+    stories.flatMap((about) => [
+      `Tell me a story about the ${about}.`,
+      `What happened at the ${about} then?`,
+    ]),
+  ),
+  // The shortest answers there are, and some that are no English.
+  teller(storyteller, 'You answer yes.', yes, ['Yes or no?']),
+  teller(storyteller, 'You answer with the same signs.', same, ['🧙🏽‍♀️']),
+];
 
 const config = readConfigOrExit();
 const { characters } = await loadCharacters(config.npcs);
+const villagers = [...characters.values()].map((c) => ({
+  ...c,
+  asked: [...Object.values(c.topics), ...questions],
+}));
 const engine = await createLlamaEngine(config);
 const never = new AbortController().signal;
 const answers: RecordedAnswer[] = [];
-for (const character of characters.values()) {
+for (const speaker of [...villagers, ...storytellers]) {
   const promptFor = (words: string) =>
-    buildPrompt({ character, history: [], words, contextTokens: config.contextTokens, maxTokens });
+    buildPrompt({ character: speaker, history: [], words, contextTokens: config.contextTokens, maxTokens });
   await engine.warm(promptFor(''), never);
-  for (const [i, player] of [...Object.values(character.topics), ...lines].entries()) {
+  for (const [i, player] of speaker.asked.entries()) {
     const pieces: RecordedPiece[] = [];
     let at = performance.now();
-    const options = { ...character.sampling, temperature: 0.8, maxTokens, seed: i };
+    const temperature = speaker.asked.length === 1 ? 0 : 0.8;
+    const options = { temperature, repeatPenalty: 1.1, maxTokens, seed: i };
     for await (const chunk of engine.generate(promptFor(player), options, never)) {
-      if (chunk.type === 'done') {
-        if (chunk.reason !== 'aborted' && pieces.length > 0)
-          answers.push({ npc: character.id, player, reason: chunk.reason, pieces });
-        break;
-      }
+      if (chunk.type === 'done') break;
       const now = performance.now();
       pieces.push([chunk.text, Math.round((now - at) * 10) / 10, chunk.tokens]);
       at = now;
     }
-    process.stderr.write(`${character.id}: ${player}\n  ${pieces.map(([text]) => text).join('')}\n`);
+    const text = pieces.map(([piece]) => piece).join('');
+    process.stderr.write(`${speaker.id}: ${player}\n  ${text}\n`);
+    // A storyteller who is short of words is of no use to whoever needs a long answer.
+    const tooShort = speaker.asked.length > 1 && speaker.id === storyteller && pieces.length < 24;
+    if (text !== '' && !tooShort) answers.push({ npc: speaker.id, player, pieces });
   }
 }
-const gaps = answers.flatMap(({ pieces }) => pieces.slice(1)).map(([, ms, tokens]) => ms / tokens);
 const round = (value: number) => Math.round(value * 100) / 100;
 const header: RecordingHeader = {
   model: engine.model,
   prefillMsPerToken: round(engine.stats().prefillMsPerToken),
-  decodeMsPerToken: round(gaps.reduce((sum, ms) => sum + ms, 0) / gaps.length),
 };
 await engine.close();
 writeFileSync(recordingFile, `${[header, ...answers].map((line) => JSON.stringify(line)).join('\n')}\n`);
-process.stderr.write(`${answers.length} answers, ${gaps.length} pieces, ${JSON.stringify(header)}\n`);
+process.stderr.write(`${answers.length} answers, ${JSON.stringify(header)}\n`);

@@ -15,6 +15,7 @@ import { Slots } from '../../tiers/llama/slots.ts';
 import { TextStream } from '../../tiers/llama/text-stream.ts';
 import { estimateTokens } from '../../tiers/prompt.ts';
 import { Pacer, Ticket } from './pacer.ts';
+import { PrefixMemory } from './prefix-memory.ts';
 import { type Recording, readRecording } from './recording.ts';
 import { script } from './script.ts';
 import { stamp } from './stamp.ts';
@@ -23,13 +24,13 @@ export interface RecordedOptions {
   readonly recording: Recording;
   /** 1: as it was recorded. 2: twice as fast. 0: as fast as the readers take it. */
   readonly speed: number;
-  /** Another seed, other answers to the same prompts. */
+  /** Another seed, other answers to words that were not recorded. */
   readonly seed: number;
   /** Streams that run at once. */
   readonly concurrency: number;
+  /** Conversations whose text counts as cached. */
+  readonly sequences: number;
   readonly contextTokens: number;
-  /** Characters whose prefix counts as cached, the one used longest ago leaves first. */
-  readonly residents: number;
   /** Answers end at `maxTokens` only. */
   readonly endless: boolean;
   /** Milliseconds to the first piece, whatever was recorded and whatever the speed. */
@@ -42,8 +43,8 @@ const defaults: Omit<RecordedOptions, 'recording'> = {
   speed: 1,
   seed: 0,
   concurrency: 4,
+  sequences: 64,
   contextTokens: 2_048,
-  residents: 8,
   endless: false,
   stamped: false,
 };
@@ -67,9 +68,22 @@ class Stamped {
   }
 }
 
+/** A prompt as one text, in the order in which a model would read it. */
+interface Rendered {
+  /** What is the same for every player. */
+  readonly prefix: string;
+  readonly whole: string;
+  readonly tokens: number;
+}
+
 interface Run {
+  readonly prompt: Prompt;
+  readonly options: GenerateOptions;
+  readonly signal: AbortSignal;
   readonly ticket: Ticket;
+  readonly text: Rendered;
   readonly usage: { -readonly [K in keyof Usage]: Usage[K] };
+  said: string;
 }
 
 class RecordedEngine implements Engine {
@@ -79,9 +93,10 @@ class RecordedEngine implements Engine {
   readonly #options: RecordedOptions;
   readonly #pacer = new Pacer();
   readonly #slots: Slots;
+  readonly #memory: PrefixMemory;
+  /** Prefixes that are being computed, and when they will be there. */
+  readonly #prefilling = new Map<string, number>();
   readonly #runs = new Map<Run, Promise<void>>();
-  /** Used last, last. */
-  readonly #resident = new Set<string>();
   readonly #pins = new Map<string, number>();
   readonly #closing = new AbortController();
   #decodeMsPerToken = 0;
@@ -90,32 +105,43 @@ class RecordedEngine implements Engine {
     this.#options = options;
     this.model = options.recording.model;
     this.#slots = new Slots(options.concurrency);
+    this.#memory = new PrefixMemory(options.sequences, (npc) => this.#isPinned(npc));
   }
 
   async *generate(prompt: Prompt, options: GenerateOptions, signal: AbortSignal): AsyncGenerator<Chunk> {
     this.#mustBeOpen();
-    const { prefix, rest } = this.#measure(prompt);
-    const run: Run = {
-      ticket: new Ticket(this.#pacer),
-      usage: { prompt: prefix + rest, cached: 0, completion: 0 },
-    };
-    const { ticket, usage } = run;
+    const { contextTokens } = this.#options;
+    const text = render(prompt);
+    if (text.tokens >= contextTokens) {
+      throw new EngineError(
+        'prompt_too_long',
+        `The prompt has about ${text.tokens} tokens; a context of ${contextTokens} leaves no room for an answer.`,
+      );
+    }
+    const ticket = new Ticket(this.#pacer);
+    const usage = { prompt: text.tokens, cached: 0, completion: 0 };
+    const run: Run = { prompt, options, signal, ticket, text, usage, said: '' };
     const stop = () => ticket.hurry();
     signal.addEventListener('abort', stop, { once: true });
     let ended = () => {};
-    this.#runs.set(run, new Promise((resolve) => (ended = resolve)));
+    this.#runs.set(
+      run,
+      new Promise((resolve) => {
+        ended = resolve;
+      }),
+    );
     let freePlace: (() => void) | undefined;
     try {
       freePlace = await this.#place(signal);
-      if (!freePlace) return yield { type: 'done', reason: 'aborted', usage };
-      usage.cached = this.#resident.has(prompt.npc) ? prefix : 0;
-      await ticket.wait(performance.now() + this.#prefillMs(prefix - usage.cached));
-      if (!signal.aborted) this.#use(prompt.npc);
       let reason: 'stop' | 'length' | 'aborted' = 'aborted';
-      if (!signal.aborted) reason = yield* this.#answer(run, prompt, options, signal);
+      if (freePlace) {
+        usage.cached = await this.#prefill(run);
+        if (!signal.aborted) reason = yield* this.#answer(run);
+      }
       this.#mustBeOpen();
       yield { type: 'done', reason: signal.aborted ? 'aborted' : reason, usage };
     } finally {
+      if (run.said !== '') this.#memory.keep(prompt.npc, text.whole + run.said);
       freePlace?.();
       signal.removeEventListener('abort', stop);
       this.#runs.delete(run);
@@ -126,14 +152,12 @@ class RecordedEngine implements Engine {
   async warm(prompt: Prompt, signal: AbortSignal): Promise<void> {
     this.#mustBeOpen();
     signal.throwIfAborted();
-    if (this.#resident.has(prompt.npc)) return;
     const ticket = new Ticket(this.#pacer);
     const stop = () => ticket.hurry();
     signal.addEventListener('abort', stop, { once: true });
-    await ticket.wait(performance.now() + this.#prefillMs(this.#measure(prompt).prefix));
+    await this.#prefill({ prompt, signal, ticket, text: render(prompt) });
     signal.removeEventListener('abort', stop);
     signal.throwIfAborted();
-    this.#use(prompt.npc);
   }
 
   pin(npc: string, until: number): void {
@@ -149,7 +173,7 @@ class RecordedEngine implements Engine {
     return {
       concurrency: this.#slots.size,
       active: this.#slots.taken,
-      resident: [...this.#resident],
+      resident: this.#memory.resident(),
       prefillMsPerToken: speed === 0 ? 0 : recording.prefillMsPerToken / speed,
       decodeMsPerToken: this.#decodeMsPerToken,
       pinned: [...this.#pins.keys()].filter((npc) => this.#isPinned(npc)),
@@ -167,15 +191,12 @@ class RecordedEngine implements Engine {
   }
 
   /** The pieces, each at its time. Returns how the answer ended. */
-  async *#answer(
-    run: Run,
-    prompt: Prompt,
-    { maxTokens, stop = [] }: GenerateOptions,
-    signal: AbortSignal,
-  ): AsyncGenerator<Chunk, 'stop' | 'length' | 'aborted'> {
-    const { speed, recording, firstMs, stamped } = this.#options;
-    const { ticket, usage } = run;
-    const pieces = script(recording, prompt, this.#options);
+  async *#answer(run: Run): AsyncGenerator<Chunk, 'stop' | 'length' | 'aborted'> {
+    const { speed, recording, firstMs, stamped, endless } = this.#options;
+    const { prompt, ticket, usage, signal } = run;
+    const { maxTokens, stop = [], temperature } = run.options;
+    const seed = this.#options.seed + (temperature > 0 ? (run.options.seed ?? 0) : 0);
+    const pieces = script(recording, prompt, { seed, endless });
     const filter = stop.length === 0 ? undefined : new TextStream<string>((cut) => cut.join(''), stop, true);
     const startedAt = performance.now();
     let due = startedAt + (firstMs ?? 0);
@@ -191,6 +212,7 @@ class RecordedEngine implements Engine {
         if (signal.aborted) return 'aborted';
         usage.completion += tokens;
         untold += tokens;
+        run.said += piece;
         const text = filter ? filter.push(piece)?.text : piece;
         if (text) {
           yield stamped ? new Stamped() : { type: 'text', text, tokens: untold };
@@ -201,7 +223,7 @@ class RecordedEngine implements Engine {
       const held = filter?.end()?.text;
       if (held) yield { type: 'text', text: held, tokens: untold };
       if (usage.completion > 0) this.#decoded((performance.now() - startedAt) / usage.completion);
-      return filter?.stopped ? 'stop' : next.done ? next.value : 'length';
+      return filter?.stopped || next.done ? 'stop' : 'length';
     }
   }
 
@@ -219,31 +241,39 @@ class RecordedEngine implements Engine {
     }
   }
 
-  #measure(prompt: Prompt): { prefix: number; rest: number } {
-    const { contextTokens } = this.#options;
-    const turns = (list: Prompt['turns']) => list.map((t) => `${t.player}\n${t.npc}\n`).join('');
-    const prefix = estimateTokens(prompt.system + turns(prompt.examples));
-    const rest = estimateTokens(turns(prompt.turns) + prompt.player + (prompt.said ?? ''));
-    if (prefix + rest >= contextTokens) {
-      throw new EngineError(
-        'prompt_too_long',
-        `The prompt has about ${prefix + rest} tokens; a context of ${contextTokens} leaves no room for an answer.`,
-      );
-    }
-    return { prefix, rest };
-  }
-
-  #prefillMs(tokens: number): number {
+  /**
+   * Waits as long as it takes to compute what is not cached of the persona; who comes meanwhile waits for the same.
+   * (What the player said is in the time of the first piece.) Returns the tokens of the prompt that were cached.
+   */
+  async #prefill({
+    prompt: { npc },
+    ticket,
+    signal,
+    text: { prefix, whole, tokens },
+  }: Pick<Run, 'prompt' | 'ticket' | 'signal' | 'text'>): Promise<number> {
     const { speed, recording, firstMs } = this.#options;
-    return speed === 0 || firstMs !== undefined ? 0 : (tokens * recording.prefillMsPerToken) / speed;
-  }
-
-  #use(npc: string): void {
-    this.#resident.delete(npc);
-    this.#resident.add(npc);
-    for (const oldest of this.#resident) {
-      if (this.#resident.size <= this.#options.residents) return;
-      if (!this.#isPinned(oldest) && oldest !== npc) this.#resident.delete(oldest);
+    const cached = () => Math.floor((tokens * this.#memory.common(npc, whole)) / whole.length);
+    const free = speed === 0 || firstMs !== undefined;
+    for (;;) {
+      const common = this.#memory.common(npc, prefix);
+      if (signal.aborted || common === prefix.length) return cached();
+      const others = this.#prefilling.get(prefix);
+      if (others !== undefined) {
+        await ticket.wait(others);
+        this.#mustBeOpen();
+        continue;
+      }
+      const before = cached();
+      if (!free) {
+        const missing = (tokens * (prefix.length - common)) / whole.length;
+        const due = performance.now() + (missing * recording.prefillMsPerToken) / speed;
+        this.#prefilling.set(prefix, due);
+        await ticket.wait(due);
+        this.#prefilling.delete(prefix);
+        this.#mustBeOpen();
+      }
+      if (!signal.aborted) this.#memory.keep(npc, prefix);
+      return before;
     }
   }
 
@@ -259,6 +289,13 @@ class RecordedEngine implements Engine {
   #mustBeOpen(): void {
     if (this.#closing.signal.aborted) throw closed();
   }
+}
+
+function render({ system, examples, turns, player, said = '' }: Prompt): Rendered {
+  const lines = (list: Prompt['turns']) => list.map((turn) => `${turn.player}\n${turn.npc}\n`).join('');
+  const prefix = `${system}\n${lines(examples)}`;
+  const whole = `${prefix}${lines(turns)}${player}\n${said}`;
+  return { prefix, whole, tokens: estimateTokens(whole) };
 }
 
 function closed(): EngineError {

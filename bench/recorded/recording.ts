@@ -10,7 +10,6 @@ export interface RecordedAnswer {
   readonly npc: string;
   /** What the player had said. */
   readonly player: string;
-  readonly reason: 'stop' | 'length';
   readonly pieces: readonly RecordedPiece[];
 }
 
@@ -18,28 +17,38 @@ export interface RecordedAnswer {
 export interface RecordingHeader {
   readonly model: string;
   readonly prefillMsPerToken: number;
-  readonly decodeMsPerToken: number;
 }
 
 export interface Recording extends RecordingHeader {
   readonly answers: readonly RecordedAnswer[];
-  /** The answers of one character; all of them for a character that was not recorded. */
-  of(npc: string): readonly RecordedAnswer[];
+  /** What may be answered: to these very words if they were recorded, otherwise anything that the character said. */
+  answersTo(npc: string, player: string): readonly RecordedAnswer[];
 }
 
+/** Speaks for every character that was not recorded: tells long stories. */
+export const storyteller = 'storyteller';
 export const recordingFile = new URL('answers.jsonl', import.meta.url);
 
-/** Reads the recording. Throws when the file is missing or holds no answer. */
+/** Reads the recording. Throws when the file is missing or holds no answer of the storyteller. */
 export function readRecording(file: URL | string = recordingFile): Recording {
   const [head, ...lines] = readFileSync(file, 'utf8').trimEnd().split('\n');
   const header: RecordingHeader = JSON.parse(head ?? '');
   const answers = lines.map((line): RecordedAnswer => JSON.parse(line));
-  if (answers.length === 0) throw new Error(`${file} holds no answers; run bench/recorded/record.ts`);
   const byNpc = new Map<string, RecordedAnswer[]>();
   for (const answer of answers) {
     const own = byNpc.get(answer.npc);
     if (own) own.push(answer);
     else byNpc.set(answer.npc, [answer]);
   }
-  return { ...header, answers, of: (npc) => byNpc.get(npc) ?? answers };
+  const anybody = byNpc.get(storyteller);
+  if (!anybody) throw new Error(`${file} has no answers of the ${storyteller}; run bench/recorded/record.ts`);
+  return {
+    ...header,
+    answers,
+    answersTo(npc, player) {
+      const own = byNpc.get(npc) ?? anybody;
+      const same = own.filter((answer) => answer.player === player);
+      return same.length > 0 ? same : own;
+    },
+  };
 }

@@ -13,19 +13,16 @@ export interface ScriptOptions {
 /** What decides the answer. Not the history: a second worker may read it a turn later than the first. */
 export type Asked = Pick<Prompt, 'npc' | 'player' | 'said'>;
 
-export interface Script extends Iterator<RecordedPiece, RecordedAnswer['reason'], void> {
-  [Symbol.iterator](): Script;
-}
+/** The pieces, as long as they are asked for. */
+export type Script = Generator<RecordedPiece, void>;
 
 /**
- * The pieces of the answer to a prompt, then how it ends. With `said` it begins right behind these words, in the
- * middle of a piece if need be. Words that are no beginning of the answer (somebody else's) are followed by an
- * answer that they choose.
+ * The pieces of the answer to a prompt. With `said` it begins right behind these words, in the middle of a piece if
+ * need be. Words that are no beginning of the answer (somebody else's) are followed by an answer that they choose.
  */
 export function script(recording: Recording, asked: Asked, options: ScriptOptions): Script {
   const { said = '' } = asked;
   const pieces = chosen(recording, asked, options);
-  if (said === '') return pieces;
   let left = said;
   while (left !== '') {
     const next = pieces.next();
@@ -36,40 +33,37 @@ export function script(recording: Recording, asked: Asked, options: ScriptOption
     else break;
   }
   if (left === '') return pieces;
-  return spaced(chosen(recording, { ...asked, player: `${asked.player}\n${said}` }, options), said);
+  const other = chosen(recording, { ...asked, player: `${asked.player}\n${said}` }, options);
+  return /\s$/.test(said) ? other : spaced(other);
 }
 
 function* chosen(recording: Recording, { npc, player }: Asked, { seed, endless }: ScriptOptions): Script {
-  const answers = recording.of(npc);
+  const answers = recording.answersTo(npc, player);
   let state = hash(`${seed}\n${npc}\n${player}`);
-  let answer = answers[state % answers.length]!;
-  yield* answer.pieces;
+  yield* pick(answers, state).pieces;
+  const more = endless ? recording.answersTo(npc, '') : [];
   while (endless) {
     state = scramble(state);
-    answer = answers[state % answers.length]!;
-    yield* withSpace(answer.pieces);
+    yield* spaced(pick(more, state).pieces);
   }
-  return answer.reason;
 }
 
 function* resumed(first: RecordedPiece, rest: Script): Script {
   yield first;
-  return yield* rest;
-}
-
-/** Sets the answer apart from words that it was not made for. */
-function* spaced(pieces: Script, said: string): Script {
-  const first = pieces.next();
-  if (first.done) return first.value;
-  const [text, ms, tokens] = first.value;
-  yield [/\s$/.test(said) ? text : ` ${text}`, ms, tokens];
-  return yield* pieces;
-}
-
-function* withSpace([first, ...rest]: readonly RecordedPiece[]): Generator<RecordedPiece> {
-  if (!first) return;
-  yield [` ${first[0]}`, first[1], first[2]];
   yield* rest;
+}
+
+/** With a blank before the first word. */
+function* spaced(pieces: Iterable<RecordedPiece>): Script {
+  let blank = ' ';
+  for (const [text, ms, tokens] of pieces) {
+    yield [blank + text, ms, tokens];
+    blank = '';
+  }
+}
+
+function pick(answers: readonly RecordedAnswer[], state: number): RecordedAnswer {
+  return answers[state % answers.length]!;
 }
 
 /** FNV-1a over UTF-16 units, scrambled: 32 bits. */

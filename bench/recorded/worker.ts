@@ -16,7 +16,6 @@ const number = (name: string, fallback: number): number => {
 const options = {
   speed: number('RECORDED_SPEED', 1),
   seed: number('RECORDED_SEED', 0),
-  residents: number('RECORDED_RESIDENTS', 64),
   endless: number('RECORDED_ENDLESS', 0) > 0,
   firstMs: env.RECORDED_FIRST_MS ? number('RECORDED_FIRST_MS', 0) : undefined,
   stamped: number('RECORDED_STAMPED', 0) > 0,
