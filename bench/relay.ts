@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { idle } from './relay/idle.ts';
 import { type Latency, latency, paced } from './relay/latency.ts';
+import { cpuMs, machineMs } from './relay/process-figures.ts';
 import { type Arm, setStage } from './relay/stage.ts';
 import { type Burst, burst, unthrottled } from './relay/throughput.ts';
 
@@ -13,7 +14,7 @@ const { quick, part } = parseArgs({
 }).values;
 const plan = quick
   ? { runs: 1, frames: 100_000, latencyRuns: 1, windowMs: 2_000, sessions: 10_000 }
-  : { runs: 5, frames: 200_000, latencyRuns: 5, windowMs: 3_000, sessions: 10_000 };
+  : { runs: 5, frames: 200_000, latencyRuns: 7, windowMs: 2_000, sessions: 10_000 };
 /** Of the runs of latency. */
 const sockets = 500;
 /** Half of the load that a quiet machine of two cores carries; where throughput was measured, half of that. */
@@ -34,6 +35,16 @@ const startedAt = performance.now();
 say('starting nats-server, redis-server, gateway, worker with recorded answers, bare relay, direct server');
 await using stage = await setStage(unthrottled, (line) => say(`  ${line}`));
 
+/** Cores that other programs keep busy: with more than a few tenths the figures say more about them. */
+const othersCores: number[] = [];
+async function besides<T>(work: () => Promise<T>): Promise<T> {
+  const own = () => stage.pids().reduce((sum, pid) => sum + cpuMs(pid), 0);
+  const before = { at: performance.now(), others: machineMs() - own() };
+  const result = await work();
+  othersCores.push((machineMs() - own() - before.others) / (performance.now() - before.at));
+  return result;
+}
+
 /**
  * Runs each arm so many times, after one run that does not count, in an order that changes: what comes second must
  * not always be the same. Returns the medians.
@@ -47,8 +58,9 @@ async function interleaved<T extends object>(
   const results: Record<Arm['name'], T[]> = { gateway: [], bare: [], direct: [] };
   for (let run = 0; run <= runs; run++) {
     for (const arm of run % 2 === 0 ? arms : [...arms].reverse()) {
-      const result = await once(arm);
-      say(`  ${run === 0 ? 'warm-up' : `run ${run}  `}  ${arm.name.padEnd(8)} ${show(result)}`);
+      const result = await besides(() => once(arm));
+      const others = `(other programs: ${othersCores.at(-1)!.toFixed(1)} cores)`;
+      say(`  ${run === 0 ? 'warm-up' : `run ${run}  `}  ${arm.name.padEnd(8)} ${show(result)}  ${others}`);
       if (run > 0) results[arm.name].push(result);
     }
   }
@@ -131,7 +143,7 @@ if (!part || part === 'latency') {
 }
 if (!part || part === 'idle') Object.assign(report, await memory());
 Object.assign(report, {
-  runs: plan.runs,
+  ...(othersCores.length > 0 && { othersCores: round(median(othersCores)) }),
   quick,
   seconds: Math.round((performance.now() - startedAt) / 1_000),
 });

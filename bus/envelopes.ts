@@ -49,6 +49,8 @@ const generateRequest = z
     encoding: z.enum(['msgpack', 'json']).optional(),
     /** How long text may be gathered before it is sent. */
     frameMs: z.number().int().min(0).max(10_000).default(0),
+    /** Whether the conversation so far is read and this turn is added to it. */
+    memory: z.boolean().default(true),
     /** What another worker has said of this very answer: the new one goes on after it. */
     said: segments.optional(),
   })

@@ -175,7 +175,8 @@ export type ServerMessage =
   | Act
   | End
   | Err
-  | { t: 'push'; [field: string]: unknown }
+  /** Whatever a backend sent. */
+  | { t: 'push'; data: Record<string, unknown> }
   | { t: 'job'; s: number; [field: string]: unknown }
   | { t: 'reconnect'; afterMs: number }
   | { t: 'pong'; c?: number; time: number };

@@ -14,6 +14,8 @@ import { type CloseName, closeCodes, type ErrorName, errorCodes, ParleyError } f
 import type { Log } from '../runtime/log.ts';
 import type { GatewayMetrics } from '../runtime/metrics.ts';
 import { type Authenticate, type Player, Unauthenticated } from './authenticate.ts';
+import type { GameLimit } from './game-limit.ts';
+import type { HandshakeLimits } from './handshake-limits.ts';
 import type { Session, Socket } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -22,7 +24,10 @@ import type { WebSocket } from './uws.ts';
 /** What is kept for each socket. Small: ten thousand of them idle. */
 export interface Connection {
   readonly encoding: Encoding;
-  readonly openedAt: number;
+  /** Where it comes from; forgotten once it is in. */
+  address: string;
+  /** Decided at the handshake: it is only opened to be told why it is closed. */
+  readonly refused?: CloseName;
   ws?: WebSocket<Connection>;
   session?: Session;
   closed?: boolean;
@@ -36,6 +41,8 @@ export interface Connection {
 export interface DoorParts {
   readonly authenticate: Authenticate;
   readonly sessions: Sessions;
+  readonly handshakes: HandshakeLimits;
+  readonly gameLimit: GameLimit;
   readonly metrics: GatewayMetrics;
   readonly log: Log;
   readonly draining: () => boolean;
@@ -44,6 +51,9 @@ export interface DoorParts {
     'helloMs' | 'maxFrameBytes' | 'messagesPerSecond' | 'messageBurst' | 'maxBackpressureBytes'
   >;
 }
+
+/** When the whole game has had enough, the next second may be better. */
+const gameRetryMs = 1_000;
 
 export class Door {
   private readonly parts: DoorParts;
@@ -55,6 +65,13 @@ export class Door {
   opened(connection: Connection, ws: WebSocket<Connection>): void {
     connection.ws = ws;
     this.parts.metrics.sockets.inc();
+    if (connection.refused) {
+      this.parts.log.info(
+        { audit: true, address: connection.address, why: connection.refused },
+        'a socket was refused',
+      );
+      return this.close(connection, connection.refused);
+    }
     connection.helloTimer = setTimeout(
       () => this.close(connection, 'helloTimeout'),
       this.parts.config.helloMs,
@@ -153,12 +170,16 @@ export class Door {
     const player = await this.identify(connection, hello.token);
     if (!player || connection.closed) return;
     if (draining()) return this.close(connection, 'goingAway');
+    // A resume is only counted when it turns out to be none.
+    if (!hello.resume && !this.admitNew(connection)) return;
     const { encoding } = connection;
     const arrival = { player: player.id, tokenExpiresAt: player.tokenExpiresAt, encoding, hello };
     const claim = await sessions.claim(arrival);
     if (!claim) return this.close(connection, 'replaced');
     const { session } = claim;
+    if (hello.resume && !claim.resumed && !this.admitNew(connection)) return sessions.end(session);
     connection.session = session;
+    connection.address = '';
     // Gone before it was welcomed: the session stays for the grace time, as after any loss.
     if (connection.closed) return session.socket ? undefined : sessions.lostSocket(session);
     await sessions.welcome(claim, connection.ws!, hello.resume);
@@ -169,6 +190,14 @@ export class Door {
     }
   }
 
+  /** Whether one more new session may come in; closes the connection if not. */
+  private admitNew(connection: Connection): boolean {
+    if (this.parts.handshakes.admit(connection.address)) return true;
+    this.parts.log.info({ audit: true, address: connection.address }, 'too many new sessions');
+    this.close(connection, 'tooMany');
+    return false;
+  }
+
   /** Who the token says it is. Closes the connection and resolves undefined when it says nothing good. */
   private async identify(connection: Connection, token: string): Promise<Player | undefined> {
     try {
@@ -176,6 +205,8 @@ export class Door {
     } catch (error) {
       if (!(error instanceof Unauthenticated)) throw error;
       this.tokenRefused(error);
+      // Guessing costs as much as coming in.
+      this.parts.handshakes.admit(connection.address);
       this.close(connection, error.why === 'unavailable' ? 'internal' : 'unauthenticated');
       return undefined;
     }
@@ -207,8 +238,11 @@ export class Door {
         return session.send({ t: 'pong', c: message.c, time: Date.now() });
       case 'bye':
         return this.close(connection, 'bye');
-      case 'refresh':
+      case 'refresh': {
+        const retryMs = sessions.limitsOf(session).other();
+        if (retryMs > 0) return this.refuse(connection, 'rate_limited', undefined, undefined, retryMs);
         return void this.refresh(connection, session, message.token);
+      }
       case 'observe':
       case 'job':
         // Parts of the protocol whose service this release does not have.
@@ -220,6 +254,10 @@ export class Door {
 
   private say(connection: Connection, session: Session, say: Say): void {
     if (this.parts.draining()) return this.refuse(connection, 'overloaded', say.s);
+    const retryMs = this.parts.sessions.limitsOf(session).say();
+    if (retryMs > 0) return this.refuse(connection, 'rate_limited', say.s, undefined, retryMs);
+    if (!this.parts.gameLimit.admit())
+      return this.refuse(connection, 'overloaded', say.s, undefined, gameRetryMs);
     const code = this.parts.sessions.say(session, say);
     if (code) this.refuse(connection, code, say.s);
   }

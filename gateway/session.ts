@@ -4,6 +4,7 @@
 import { encode } from '../bus/codec.ts';
 import type { Encoding, ServerMessage } from '../bus/protocol.ts';
 import type { RelayCounts } from '../runtime/metrics.ts';
+import type { PlayerLimits } from './player-limits.ts';
 import type { Stream } from './stream.ts';
 import type { WebSocket } from './uws.ts';
 
@@ -48,6 +49,8 @@ export class Session {
   /** Running streams, and those that ended a short time ago. Made with the first one: most sessions idle. */
   streams: Map<number, Stream> | undefined;
   running = 0;
+  /** What the player has used up; made with the first message that is limited. */
+  limits: PlayerLimits | undefined;
   /** Messages that belong to no stream and could not be sent while the socket was full. */
   unsent: ServerMessage[] | undefined;
   /** Bytes that a socket which does not flow would have got; past a bound it is closed. */

@@ -15,6 +15,7 @@ import { admit } from './admit.ts';
 import { flushStream, flushUnsent } from './delivery.ts';
 import type { Peers } from './peers.ts';
 import { catchUp, type Placement } from './placement.ts';
+import { PlayerLimits } from './player-limits.ts';
 import { Session, type Socket } from './session.ts';
 import { Stream } from './stream.ts';
 
@@ -41,6 +42,8 @@ export interface SessionsParts {
     | 'messagesPerSecond'
     | 'budgetMs'
     | 'pauseBytes'
+    | 'saysPerSecond'
+    | 'sayBurst'
   >;
 }
 
@@ -170,6 +173,12 @@ export class Sessions {
     return undefined;
   }
 
+  /** The player's own limits, counted from the first message on. */
+  limitsOf(session: Session): PlayerLimits {
+    session.limits ??= new PlayerLimits(this.parts.config);
+    return session.limits;
+  }
+
   /** Stops a stream; one that is unknown or over is left alone. */
   cancel(session: Session, s: number): void {
     const stream = session.streams?.get(s);
@@ -241,7 +250,8 @@ export class Sessions {
 
   /** Writes to Redis what another gateway would need of a stream, without waiting for it. */
   remember(stream: Stream): void {
-    this.write(stream.session, { stream: stream.s, record: stream.record() });
+    const { session, s } = stream;
+    this.write(session, { stream: s, record: stream.record(), limits: session.limits?.save() });
   }
 
   /** Renews every record; after Redis was away, with everything that happened meanwhile. */
@@ -253,7 +263,7 @@ export class Sessions {
     }
   }
 
-  private write(session: Session, fields: { stream?: number; record?: StreamRecord }): void {
+  private write(session: Session, fields: { stream?: number; record?: StreamRecord; limits?: string }): void {
     const { store, id } = this.parts;
     if (!store.available) return;
     const { id: sessionId, player, epoch, keyHash } = session;
@@ -306,6 +316,7 @@ export class Sessions {
     if (record.gateway !== id)
       peers.moved(record.gateway, { player, session: record.session, epoch: record.epoch });
     const session = this.make(arrival, record.session, record.epoch, key);
+    session.limits = new PlayerLimits(this.parts.config, record.limits);
     for (const s of record.streams.keys()) {
       session.lastStream = Math.max(session.lastStream, s);
       session.lastOwnStream = Math.min(session.lastOwnStream, s);

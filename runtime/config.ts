@@ -51,6 +51,9 @@ export function readConfig(env: Readonly<Record<string, string | undefined>> = p
       );
     }
   }
+  if ((config.tlsCert === '') !== (config.tlsKey === '')) {
+    faults.push('PARLEY_TLS_CERT and PARLEY_TLS_KEY must be set together');
+  }
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze(config) as Config;
 }

@@ -1,5 +1,5 @@
-// Start in order, stop in reverse. A process adds its parts as it builds them; on SIGTERM, SIGINT, the end of its
-// parent or a failed start, the parts stop from the last to the first, each within its time.
+// Start in order, stop in reverse. A process adds its parts as it builds them; on SIGTERM, SIGINT or a failed start
+// they stop from the last to the first.
 
 import type { Log } from './log.ts';
 
@@ -29,14 +29,13 @@ export class Lifecycle {
     return this.stopping;
   }
 
-  /** Stops the parts and exits on SIGTERM or SIGINT, or when the parent that holds our IPC channel is gone. */
+  /** Stops the parts and exits on SIGTERM or SIGINT. */
   exitOnSignals(): void {
     const exit = (why: string) => {
       void this.stop(why).then(() => process.exit(process.exitCode ?? 0));
     };
     process.on('SIGTERM', () => exit('SIGTERM'));
     process.on('SIGINT', () => exit('SIGINT'));
-    if (process.channel) process.on('disconnect', () => exit('the parent process is gone'));
   }
 
   private async stopAll(why: string): Promise<void> {

@@ -33,6 +33,8 @@ class Network {
   silent = false;
   /** Whether to lose this frame on its way to the client. */
   loses: (frame: string) => boolean = () => false;
+  /** What becomes of a frame on its way to the edge. */
+  changes: (frame: string) => string = (frame) => frame;
   readonly sockets: WebSocket[] = [];
   readonly WebSocket: new (
     url: string,
@@ -55,7 +57,8 @@ class Network {
       }
 
       override send(data: unknown, ...rest: unknown[]): void {
-        if (!this.isSilent()) super.send(data as string, ...(rest as []));
+        if (this.isSilent()) return;
+        super.send(typeof data === 'string' ? network.changes(data) : (data as Buffer), ...(rest as []));
       }
     };
   }
@@ -268,16 +271,38 @@ describe('after the connection is lost', () => {
     expect(stream.text).toBe(await remembered(player));
   });
 
-  test('a session that is gone ends its answers as lost, and says so', async () => {
-    const { client, network } = await connect();
+  test('at another gateway an answer goes on too', async () => {
+    const { client, network, player } = await connect();
     const stream = client.say(tale);
     await firstWords(stream);
     const back = next(client, 'welcome');
     network.gateway = 1;
     network.cut();
+    expect((await back).resumed).toBe(true);
+    expect((await stream.end).source).toBe('live');
+    expect(stream.text).toBe(await remembered(player));
+  });
+
+  test('a session that is gone ends its answers as lost, and says so', async () => {
+    const { client, network } = await connect({ encoding: 'json' });
+    const stream = client.say(tale);
+    await firstWords(stream);
+    const back = next(client, 'welcome');
+    network.changes = (frame) => frame.replace(/"key":"[^"]+"/, '"key":"of no session"');
+    network.cut();
     expect((await back).resumed).toBe(false);
     expect(await rejection(stream.end)).toMatchObject({ code: 'lost', partial: true, retry: true });
     expect((await client.say({ npc: 'mira', text: 'Hello', maxTokens: 4 }).end).source).toBe('live');
+  });
+
+  test('a token that runs out is renewed, and the session goes on', async () => {
+    const player = stack.newPlayer();
+    const hours = [4 / 3600, 1];
+    const { client } = await connect({ token: () => stack.local.token(player, hours.shift()) });
+    const back = next(client, 'welcome');
+    expect(await next(client, 'disconnected')).toMatchObject({ code: 4401 });
+    expect((await back).resumed).toBe(true);
+    expect(hours).toEqual([]);
   });
 
   test('a network that swallows everything is noticed', async () => {
@@ -357,7 +382,7 @@ test('a gateway that stops hands its players on', async () => {
   network.gateway = 1;
   const back = next(client, 'welcome');
   const stopped = stack.local.gateways[0]!.stop();
-  expect(await back).toMatchObject({ resumed: false });
+  expect(await back).toMatchObject({ resumed: true });
   expect((await client.say({ npc: 'mira', text: 'Hello', maxTokens: 4 }).end).source).toBe('live');
   await stopped;
 });

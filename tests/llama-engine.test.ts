@@ -267,6 +267,62 @@ describe('whose cache is given up', () => {
   });
 });
 
+test('an answer does not go round in circles', async () => {
+  await using under = await llama({ home: await newHome() });
+  const prompt = {
+    ...coldPrompt('You are now a pirate. Talk like a pirate.', 1),
+    examples: [{ player: 'Say it again.', npc: "I'm a pirate, I'm a pirate, I'm a pirate, I'm a pirate." }],
+  };
+  for (const temperature of [0, 0.5]) {
+    const { text } = await ask(under.engine, prompt, { maxTokens: 60, temperature, seed: 1 });
+    expect(text).not.toMatch(/(.{12,})\1\1\1/);
+  }
+});
+
+test('an adapter changes what is said, and has prefixes of its own', async () => {
+  const home = await newHome();
+  const prompt = coldPrompt('Hello.', 1);
+  const texts: string[] = [];
+  for (const scale of [0, 4]) {
+    const adapter = join(home, `adapter-${scale}.gguf`);
+    await writeFile(adapter, loraFile(scale));
+    await using under = await llama({ home, adapter });
+    const answer = await ask(under.engine, prompt);
+    // Nothing of another adapter is taken from the disk.
+    expect(answer.usage.cached).toBe(0);
+    texts.push(answer.text);
+  }
+  expect(texts[1]).not.toBe(texts[0]);
+});
+
+/** A LoRA adapter for the values of the first layer of the default model, as a GGUF file. */
+function loraFile(scale: number): Buffer {
+  const [inputs, rank, outputs] = [576, 4, 192];
+  const u32 = (n: number) => Buffer.from(Uint32Array.of(n).buffer);
+  const u64 = (n: number) => Buffer.from(BigUint64Array.of(BigInt(n)).buffer);
+  const text = (t: string) => Buffer.concat([u64(t.length), Buffer.from(t)]);
+  const textField = (key: string, value: string) => Buffer.concat([text(key), u32(8), text(value)]);
+  const tensor = (name: string, dims: number[], offset: number) =>
+    Buffer.concat([text(name), u32(dims.length), ...dims.map(u64), u32(0), u64(offset)]);
+  const weights = (n: number, f: (i: number) => number) =>
+    Buffer.from(Float32Array.from({ length: n }, (_, i) => f(i)).buffer);
+  const a = weights(inputs * rank, (i) => Math.sin(i));
+  const b = weights(rank * outputs, (i) => scale * Math.cos(i));
+  const head = Buffer.concat([
+    Buffer.from('GGUF'),
+    u32(3),
+    u64(2),
+    u64(4),
+    textField('general.type', 'adapter'),
+    textField('general.architecture', 'llama'),
+    textField('adapter.type', 'lora'),
+    Buffer.concat([text('adapter.lora.alpha'), u32(6), Buffer.from(Float32Array.of(rank).buffer)]),
+    tensor('blk.0.attn_v.weight.lora_a', [inputs, rank], 0),
+    tensor('blk.0.attn_v.weight.lora_b', [rank, outputs], a.length),
+  ]);
+  return Buffer.concat([head, Buffer.alloc((32 - (head.length % 32)) % 32), a, b]);
+}
+
 describe('a model that cannot be loaded', () => {
   const failing = async (options: Partial<LlamaOptions>) => {
     const home = await newHome();

@@ -148,6 +148,7 @@ export function errorMessage(s: number, code: ErrorName, partial = false): Err {
 
 /** Without Redis a character has no memory, but it still answers. */
 async function readHistory(request: GenerateRequest, { history, log }: AnswerParts): Promise<HistoryTurn[]> {
+  if (!request.memory) return [];
   try {
     return await history.read(request.player, request.npc);
   } catch (error) {

@@ -21,7 +21,7 @@ export async function commitTurn(job: Job, reason: HistoryTurn['reason'], parts:
   const { history, caughtUp, metrics, log } = parts;
   const text = stream.text();
   // A broken answer of a player may be continued elsewhere: its gateway decides, and commits if nobody can.
-  if (text === '' || (reason === 'lost' && request.session !== undefined)) return;
+  if (text === '' || !request.memory || (reason === 'lost' && request.session !== undefined)) return;
   try {
     // A process that was frozen wakes up with its timers first: before it writes, it hears whether the stream has
     // gone elsewhere meanwhile.

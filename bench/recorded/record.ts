@@ -2,10 +2,10 @@
 // Run on a quiet machine, after set-up:   node --import tsx bench/recorded/record.ts
 
 import { writeFileSync } from 'node:fs';
-import { type Character, loadCharacters } from '../../npcs/characters.ts';
+import { loadCharacters } from '../../npcs/characters.ts';
 import { readConfigOrExit } from '../../runtime/config.ts';
 import { createLlamaEngine } from '../../tiers/llama-engine.ts';
-import { buildPrompt } from '../../tiers/prompt.ts';
+import { buildPrompt, type PromptCharacter } from '../../tiers/prompt.ts';
 import {
   type RecordedAnswer,
   type RecordedPiece,
@@ -31,14 +31,20 @@ const questions = [
 const stories = ['river', 'mill', 'old tower', 'dragon', 'winter', 'king', 'well', 'wolves', 'fair', 'sea'];
 const maxTokens = 120;
 
-interface Speaker extends Pick<Character, 'id' | 'persona' | 'facts' | 'rules' | 'examples'> {
+interface Speaker extends PromptCharacter {
   readonly asked: readonly string[];
 }
 
-const teller = (id: string, persona: string, examples: Character['examples'], asked: string[]): Speaker => ({
+const extra = (
+  id: string,
+  persona: string,
+  examples: PromptCharacter['examples'],
+  asked: string[],
+): Speaker => ({
   id,
   persona,
   facts: [],
+  reminders: 0,
   rules: [],
   examples,
   asked,
@@ -48,8 +54,8 @@ const same = ['🙂🙃', '日本語', '👩‍🚀🚀', 'żółć', '🧙🏽�
   npc: `${signs} ${signs} ${signs}`,
 }));
 const yes = ['Is it day?', 'Is it warm?'].map((player) => ({ player, npc: 'Yes.' }));
-const storytellers = [
-  teller(
+const others = [
+  extra(
     storyteller,
     'You are an old miller. You tell long stories about the valley, the river and its people.',
     [{ player: 'Good day.', npc: 'Good day to you. The mill is busy and the river is high.' }],
@@ -59,8 +65,8 @@ const storytellers = [
     ]),
   ),
   // The shortest answers there are, and some that are no English.
-  teller(storyteller, 'You answer yes.', yes, ['Yes or no?']),
-  teller(storyteller, 'You answer with the same signs.', same, ['🧙🏽‍♀️']),
+  extra('curt', 'You answer yes.', yes, ['Yes or no?']),
+  extra('signs', 'You answer with the same signs.', same, ['🧙🏽‍♀️']),
 ];
 
 const config = readConfigOrExit();
@@ -72,15 +78,14 @@ const villagers = [...characters.values()].map((c) => ({
 const engine = await createLlamaEngine(config);
 const never = new AbortController().signal;
 const answers: RecordedAnswer[] = [];
-for (const speaker of [...villagers, ...storytellers]) {
+for (const speaker of [...villagers, ...others]) {
   const promptFor = (words: string) =>
     buildPrompt({ character: speaker, history: [], words, contextTokens: config.contextTokens, maxTokens });
   await engine.warm(promptFor(''), never);
   for (const [i, player] of speaker.asked.entries()) {
     const pieces: RecordedPiece[] = [];
     let at = performance.now();
-    const temperature = speaker.asked.length === 1 ? 0 : 0.8;
-    const options = { temperature, repeatPenalty: 1.1, maxTokens, seed: i };
+    const options = { temperature: 0.8, repeatPenalty: 1.1, maxTokens, seed: i };
     for await (const chunk of engine.generate(promptFor(player), options, never)) {
       if (chunk.type === 'done') break;
       const now = performance.now();
@@ -90,7 +95,7 @@ for (const speaker of [...villagers, ...storytellers]) {
     const text = pieces.map(([piece]) => piece).join('');
     process.stderr.write(`${speaker.id}: ${player}\n  ${text}\n`);
     // A storyteller who is short of words is of no use to whoever needs a long answer.
-    const tooShort = speaker.asked.length > 1 && speaker.id === storyteller && pieces.length < 24;
+    const tooShort = speaker.id === storyteller && pieces.length < 24;
     if (text !== '' && !tooShort) answers.push({ npc: speaker.id, player, pieces });
   }
 }

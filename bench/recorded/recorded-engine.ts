@@ -203,8 +203,10 @@ class RecordedEngine implements Engine {
     let untold = 0;
     for (;;) {
       const next = pieces.next();
-      if (!next.done && usage.completion + next.value[2] <= maxTokens) {
-        const [piece, ms, tokens] = next.value;
+      // A stamp is one token, whatever it stands for: who counts stamps knows how many come.
+      const tokens = next.done ? 0 : stamped ? 1 : next.value[2];
+      if (!next.done && usage.completion + tokens <= maxTokens) {
+        const [piece, ms] = next.value;
         if (speed > 0 && (firstMs === undefined || usage.completion > 0)) due += ms / speed;
         due = Math.max(due, performance.now() - mostLagMs);
         await ticket.wait(due);

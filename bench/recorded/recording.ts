@@ -21,11 +21,14 @@ export interface RecordingHeader {
 
 export interface Recording extends RecordingHeader {
   readonly answers: readonly RecordedAnswer[];
-  /** What may be answered: to these very words if they were recorded, otherwise anything that the character said. */
+  /**
+   * What may be answered: to these very words if they were recorded, otherwise anything that the character said. For a
+   * character that was not recorded, anybody's answer to these words, otherwise the storyteller's.
+   */
   answersTo(npc: string, player: string): readonly RecordedAnswer[];
 }
 
-/** Speaks for every character that was not recorded: tells long stories. */
+/** Tells long stories. */
 export const storyteller = 'storyteller';
 export const recordingFile = new URL('answers.jsonl', import.meta.url);
 
@@ -40,15 +43,15 @@ export function readRecording(file: URL | string = recordingFile): Recording {
     if (own) own.push(answer);
     else byNpc.set(answer.npc, [answer]);
   }
-  const anybody = byNpc.get(storyteller);
-  if (!anybody) throw new Error(`${file} has no answers of the ${storyteller}; run bench/recorded/record.ts`);
+  const stories = byNpc.get(storyteller);
+  if (!stories) throw new Error(`${file} has no answers of the ${storyteller}; run bench/recorded/record.ts`);
   return {
     ...header,
     answers,
     answersTo(npc, player) {
-      const own = byNpc.get(npc) ?? anybody;
-      const same = own.filter((answer) => answer.player === player);
-      return same.length > 0 ? same : own;
+      const own = byNpc.get(npc);
+      const same = (own ?? answers).filter((answer) => answer.player === player);
+      return same.length > 0 ? same : (own ?? stories);
     },
   };
 }

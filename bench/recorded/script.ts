@@ -33,13 +33,15 @@ export function script(recording: Recording, asked: Asked, options: ScriptOption
     else break;
   }
   if (left === '') return pieces;
-  const other = chosen(recording, { ...asked, player: `${asked.player}\n${said}` }, options);
+  const other = chosen(recording, { ...asked, player: `${said} ${asked.player}` }, options);
   return /\s$/.test(said) ? other : spaced(other);
 }
 
 function* chosen(recording: Recording, { npc, player }: Asked, { seed, endless }: ScriptOptions): Script {
-  const answers = recording.answersTo(npc, player);
-  let state = hash(`${seed}\n${npc}\n${player}`);
+  // Behind the first line stand the character's own facts (tiers/prompt.ts).
+  const words = player.split('\n', 1)[0]!;
+  const answers = recording.answersTo(npc, words);
+  let state = hash(`${seed}\n${npc}\n${words}`);
   yield* pick(answers, state).pieces;
   const more = endless ? recording.answersTo(npc, '') : [];
   while (endless) {

@@ -9,6 +9,10 @@ const entry = fileURLToPath(new URL('crowd.ts', import.meta.url));
 export class CrowdProcess implements AsyncDisposable {
   readonly #child: ChildProcess = fork(entry, { execArgv: ['--import', 'tsx'] });
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   /** Opens the sockets; with `tokens` it says `hello` on each and waits to be welcome. */
   async open(url: string, sockets: number, tokens?: string[]): Promise<void> {
     await this.#order({ op: 'open', url, sockets, tokens });

@@ -9,7 +9,7 @@ const firstMs = 500;
 const spreadMs = 1_000;
 const settleMs = 500;
 /** Answers are longer than the window by so much, since no two have the same rhythm. */
-const slackMs = 1_500;
+const slackMs = 1_000;
 
 export interface Latency {
   readonly framesPerSecond: number;

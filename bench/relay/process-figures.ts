@@ -18,3 +18,14 @@ export function cpuMs(pid: number): number {
 export function rssKb(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]);
 }
+
+/** CPU time that the whole machine has spent so far, idling aside, in milliseconds. */
+export function machineMs(): number {
+  const [user, nice, system, , , interrupts, softInterrupts] = readFileSync('/proc/stat', 'utf8')
+    .split('\n', 1)[0]!
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  const ticks = user! + nice! + system! + interrupts! + softInterrupts!;
+  return (ticks / ticksPerSecond) * 1_000;
+}

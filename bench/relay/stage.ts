@@ -9,7 +9,7 @@ import { CrowdProcess } from './crowd-process.ts';
 export interface Arm {
   readonly name: 'gateway' | 'bare' | 'direct';
   /** The process that is measured. */
-  readonly process: NodeProcess;
+  readonly server: NodeProcess;
   readonly crowd: CrowdProcess;
   /** Opens so many sockets, which stay until the crowd is closed. */
   open(sockets: number): Promise<void>;
@@ -28,6 +28,8 @@ export interface Stage extends AsyncDisposable {
   readonly gateway: Arm;
   readonly bare: Arm;
   readonly direct: Arm;
+  /** Every process that runs now, this one included. */
+  pids(): number[];
   /** Starts the engines again to play so. The sockets of the direct server are lost by it. */
   play(how: Play): Promise<void>;
 }
@@ -68,29 +70,37 @@ export async function setStage(play: Play, onLog: (line: string) => void): Promi
     const natsUrl = { BARE_RELAY_NATS_URL: stack.natsUrl(), BARE_RELAY_BUDGET_MS: String(budgetMs) };
     const bare = add(await startProcess('bench/relay/bare-relay.ts', natsUrl, { name: 'bare relay', onLog }));
     const direct = add(await startProcess('bench/relay/direct.ts', engine, { name: 'direct', onLog }));
-    const arm = (name: Arm['name'], process: NodeProcess): Arm => {
+    const arm = (name: Arm['name'], server: NodeProcess): Arm => {
       const crowd = add(new CrowdProcess());
       return {
         name,
-        process,
+        server,
         crowd,
         async open(sockets) {
-          const url = `ws://127.0.0.1:${process.listening.port}/v1/ws`;
+          const url = `ws://127.0.0.1:${server.listening.port}/v1/ws`;
           const tokens = name === 'gateway' ? await tokensOf(stack, sockets) : undefined;
           await crowd.open(url, sockets, tokens);
         },
       };
     };
-    return {
-      stack,
+    const arms = {
       gateway: arm('gateway', stack.gateways[0]!),
       bare: arm('bare', bare),
       direct: arm('direct', direct),
+    };
+    return {
+      ...arms,
+      stack,
+      pids() {
+        const services = [...stack.services(), bare, direct].map(({ pid }) => pid);
+        const crowds = Object.values(arms).map(({ crowd }) => crowd.pid);
+        return [process.pid, ...crowds, ...services.filter((pid) => pid !== undefined)];
+      },
       async play(how) {
         set(how);
-        for (const process of [worker, direct]) {
-          await process.stop();
-          await process.start();
+        for (const player of [worker, direct]) {
+          await player.stop();
+          await player.start();
         }
       },
       [Symbol.asyncDispose]: dispose,

@@ -18,13 +18,13 @@ export interface Burst {
 let s = 0;
 
 /** One burst of `pieces` to each socket of the arm. Rejects when a frame is missing. */
-export async function burst({ name, process, crowd }: Arm, sockets: number, pieces: number): Promise<Burst> {
+export async function burst({ name, server, crowd }: Arm, sockets: number, pieces: number): Promise<Burst> {
   const said = crowd.say({ s: ++s, maxTokens: pieces, spreadMs: 0 });
   // Asking is no part of it: until the first piece the process is at rest.
   await sleep(askedMs);
-  const before = cpuMs(process.pid!);
+  const before = cpuMs(server.pid!);
   const heard = await said;
-  const used = cpuMs(process.pid!) - before;
+  const used = cpuMs(server.pid!) - before;
   const due = sockets * (pieces + 1);
   if (heard.frames !== due) throw new Error(`${name}: ${heard.frames} frames instead of ${due}`);
   if (heard.firstMs < askedMs) throw new Error(`${name}: the first frame came before the measuring began`);

@@ -67,7 +67,7 @@ export class LocalStack implements AsyncDisposable {
   constructor(options: StackOptions = {}) {
     this.options = options;
     this.say = options.say ?? (() => {});
-    // An ephemeral stack touches no server of somebody else, whatever the shell says it came from.
+    // An ephemeral stack touches no server of somebody else, whatever the settings of this shell name.
     const own = options.ephemeral ? { PARLEY_NATS_URL: '', PARLEY_REDIS_URL: '' } : {};
     const env: NodeJS.ProcessEnv = { ...process.env, ...own, ...options.env };
     if (options.ephemeral) env.PARLEY_PORT ||= '0';

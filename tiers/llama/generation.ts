@@ -147,6 +147,8 @@ export class Generation {
   }
 }
 
+const dry = { strength: 0.8, base: 1.75, allowedLength: 4, lastTokens: 256, sequenceBreakers: ['\n'] };
+
 /** The library's options; `said` grows while it reads them. */
 function sampling(options: GenerateOptions, said: readonly Token[]): SequenceEvaluateOptions {
   const penalty = options.repeatPenalty ?? 1;
@@ -168,7 +170,8 @@ function sampling(options: GenerateOptions, said: readonly Token[]): SequenceEva
           },
         }),
     // Small models fall into loops. This makes it ever less likely that an answer repeats a run of its own words.
-    dryRepeatPenalty: { strength: 0.8, base: 1.75, allowedLength: 4, sequenceBreakers: ['\n'] },
+    // Without `lastTokens` the library (3.21) does nothing at all.
+    dryRepeatPenalty: dry,
     // Seen by #decode, which ends the answer.
     yieldEogToken: true,
   };
