@@ -120,14 +120,11 @@ async function latencies(framesPerSecond: number) {
 }
 
 async function memory() {
-  const { sessions, beforeKb, afterKb, kbPerSession, unsettledKbPerSession } = await idle(
-    stage,
-    plan.sessions,
-  );
+  const { sessions, beforeKb, halfKb, afterKb, kbPerSession } = await idle(stage, plan.sessions);
   say(
-    `idle memory, ${sessions} welcomed sessions of different players: resident memory of the gateway's process ${beforeKb} KB ` +
-      `before and ${afterKb} KB after, garbage collected both times: ${kbPerSession.toFixed(2)} KB each ` +
-      `(${unsettledKbPerSession.toFixed(2)} KB before it was collected); the kernel's socket buffers are not in it`,
+    `idle memory: resident memory of a fresh gateway ${beforeKb} KB, with ${sessions / 2} welcomed sessions of different players ` +
+      `${halfKb} KB, with ${sessions} ${afterKb} KB, garbage collected each time: ${kbPerSession.toFixed(2)} KB each ` +
+      "(the larger of all and of the second half; the kernel's socket buffers are not in it)",
   );
   return { idleKBPerSession: round(kbPerSession), idleSessions: sessions };
 }

@@ -128,6 +128,8 @@ export interface Tok {
   n: number;
   f?: number;
   d: string;
+  /** Who speaks, in a stream that the server opened. */
+  npc?: string;
 }
 
 /** What the character does. */

@@ -50,17 +50,16 @@ redis.call('EXPIRE', KEYS[1], ARGV[5])
 redis.call('EXPIRE', KEYS[2], ARGV[5])
 return {epoch, before[1], before[2]}`;
 
-// KEYS: session, player. ARGV: session id, key hash, new key hash, gateway, player, ttl s.
+// KEYS: session, player. ARGV: session id, key hash, gateway, player, ttl s.
 const resumeScript = `
 local own = redis.call('HMGET', KEYS[1], 'player', 'key')
-if own[1] ~= ARGV[5] or own[2] ~= ARGV[2] then return false end
+if own[1] ~= ARGV[4] or own[2] ~= ARGV[2] then return false end
 local at = redis.call('HMGET', KEYS[2], 'session', 'gateway')
 if at[1] ~= ARGV[1] then return false end
 local epoch = redis.call('HINCRBY', KEYS[2], 'epoch', 1)
-redis.call('HSET', KEYS[2], 'gateway', ARGV[4])
-redis.call('HSET', KEYS[1], 'key', ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[6])
-redis.call('EXPIRE', KEYS[2], ARGV[6])
+redis.call('HSET', KEYS[2], 'gateway', ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+redis.call('EXPIRE', KEYS[2], ARGV[5])
 return {epoch, at[2], redis.call('HGETALL', KEYS[1])}`;
 
 // Only the gateway with the newest epoch may write. A record that Redis has lost is made again.
@@ -135,11 +134,10 @@ export class SessionStore {
     session: string;
     player: string;
     keyHash: string;
-    newKeyHash: string;
     gateway: string;
     ttlS: number;
   }): Promise<SessionRecord | undefined> {
-    const { session, player, keyHash, newKeyHash, gateway, ttlS } = claim;
+    const { session, player, keyHash, gateway, ttlS } = claim;
     const reply = (await this.redis.eval(
       resumeScript,
       2,
@@ -147,7 +145,6 @@ export class SessionStore {
       this.keys.player(player),
       session,
       keyHash,
-      newKeyHash,
       gateway,
       player,
       ttlS,

@@ -50,6 +50,8 @@ export interface ClientEvents {
   reconnecting: { attempt: number; delayMs: number };
   /** Something from the game's backend. */
   push: Extract<ServerMessage, { t: 'push' }>;
+  /** A character speaks by itself. */
+  speech: Stream;
   /** The edge refused a message that belongs to no stream. */
   error: ServerError;
   /** The connection is closed for good; the client does nothing any more. */
@@ -82,8 +84,10 @@ export class ParleyClient extends Emitter<ClientEvents> {
   #settle: { resolve(welcome: Welcome): void; reject(error: Error): void } | undefined;
 
   /** Streams without a terminal frame yet, by number, and what to send for those that are not sent. */
-  readonly #streams = new Map<number, { stream: RunningStream; say: SayMessage }>();
+  readonly #streams = new Map<number, { stream: RunningStream; say?: SayMessage }>();
   #lastS = 0;
+  /** The last stream that the edge opened. Their numbers are negative and go down. */
+  #lastSpeech: RunningStream | undefined;
 
   constructor(options: ClientOptions) {
     super();
@@ -135,6 +139,15 @@ export class ParleyClient extends Emitter<ClientEvents> {
     return stream;
   }
 
+  /**
+   * Gives the session a fresh token, which is used for later connections too. A bad one is heard as an `error`, and
+   * the session goes on with the old one.
+   */
+  refresh(token: string): void {
+    this.#token = token;
+    if (this.#state === 'online') this.#connection?.send({ t: 'refresh', token });
+  }
+
   /** Says goodbye: everything stops, here and at the edge. */
   close(): void {
     this.#connection?.send({ t: 'bye' });
@@ -177,6 +190,8 @@ export class ParleyClient extends Emitter<ClientEvents> {
   }
 
   #onWelcome(welcome: Welcome): void {
+    // A new session counts the edge's own streams anew.
+    if (!welcome.resumed) this.#lastSpeech = undefined;
     this.#session = { session: welcome.session, key: welcome.key };
     this.#tokenRefused = false;
     this.#welcomedAt = Date.now();
@@ -226,11 +241,22 @@ export class ParleyClient extends Emitter<ClientEvents> {
   }
 
   #onFrame(s: number, frame: StreamFrame): void {
-    const entry = this.#streams.get(s);
-    if (!entry) return;
-    const applied = entry.stream.apply(frame);
+    const stream = this.#streams.get(s)?.stream ?? (s < 0 ? this.#opened(s, frame) : undefined);
+    if (!stream) return;
+    const applied = stream.apply(frame);
     if (applied === 'ended') this.#streams.delete(s);
     else if (applied === 'gap') this.#connection?.close(comingBack, 'a piece is missing');
+  }
+
+  /** The stream that the edge opens with this frame; undefined when it is one that was heard before. */
+  #opened(s: number, frame: StreamFrame): RunningStream | undefined {
+    if (s >= (this.#lastSpeech?.s ?? 0) || frame.t !== 'tok') return undefined;
+    const stream = new RunningStream(frame.npc ?? '', s, () => {});
+    stream.sent = true;
+    this.#lastSpeech = stream;
+    this.#streams.set(s, { stream });
+    this.emit('speech', stream);
+    return stream;
   }
 
   #onClose(code: number, reason: string): void {
@@ -285,15 +311,19 @@ export class ParleyClient extends Emitter<ClientEvents> {
   }
 
   #sentStreams() {
-    return this.#all()
-      .filter(({ stream }) => stream.sent)
-      .map(({ stream: { s, n } }) => ({ s, n }));
+    const streams = this.#all()
+      .map(({ stream }) => stream)
+      .filter(({ sent }) => sent);
+    // Named also when it has ended: what the edge opened after it is news.
+    const last = this.#lastSpeech;
+    if (last && !streams.includes(last)) streams.push(last);
+    return streams.map(({ s, n }) => ({ s, n }));
   }
 
   /** Sends what waits for a connection, lowest number first, as the map has them. */
   #sendWaiting(): void {
     for (const { stream, say } of this.#all()) {
-      if (stream.sent) continue;
+      if (stream.sent || !say) continue;
       stream.sent = true;
       this.#connection?.send(say);
     }

@@ -54,8 +54,10 @@ export function flushStream(stream: Stream): boolean {
 
 /** What waits beside the streams, such as a `pong`. */
 export function flushUnsent(session: Session): void {
-  const unsent = session.unsent ?? [];
-  session.unsent = undefined;
-  session.owedBytes = 0;
-  for (const message of unsent) session.send(message);
+  const { unsent } = session;
+  while (session.flowing && unsent && unsent.length > 0) {
+    const bytes = unsent.shift()!;
+    session.owedBytes -= bytes.length;
+    session.sendBytes(bytes);
+  }
 }

@@ -272,7 +272,10 @@ export class Door {
     this.parts.metrics.refused.inc({ code });
     const message =
       code === 'bad_message' && detail ? `${errorCodes[code].message} ${detail}` : errorCodes[code].message;
-    connection.session?.send({ t: 'err', s, code, message, retryMs });
+    const { session } = connection;
+    // With the number of a known stream it would read as that stream's end.
+    const known = s !== undefined && session?.streams?.has(s);
+    session?.send({ t: 'err', s: known ? undefined : s, code, message, retryMs });
   }
 
   private take(connection: Connection): number {

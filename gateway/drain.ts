@@ -30,7 +30,8 @@ export async function drain({
     session.send({ t: 'reconnect', afterMs: Math.floor(Math.random() * drainMs * hintShare) });
   }
   // Streams finish here, or move with their players; who still listens at the end is cut off and resumes elsewhere.
-  while (placement.running.size > 0 && performance.now() < until) {
+  const busy = () => placement.running.size > 0 || [...sessions.all()].some((s) => s.socket);
+  while (busy() && performance.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
   if (placement.running.size > 0)

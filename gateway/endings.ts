@@ -44,7 +44,8 @@ export class Endings {
     const { s } = stream;
     stream.seen = 1;
     const end = { ...this.endMessage(stream, 'stop'), ...by };
-    stream.written = [{ t: 'tok', s, n: 1, d: text }, end];
+    const npc = s < 0 ? stream.say.npc : undefined;
+    stream.written = [{ t: 'tok', s, n: 1, d: text, npc }, end];
     stream.terminal = end;
     this.finish(stream, by.source);
     flushStream(stream);

@@ -49,7 +49,7 @@ export function addHttpRoutes(app: TemplatedApp, parts: HttpParts): void {
     app.get(path, (res) => {
       answer(res, 200, file.type, file.body, {
         'content-security-policy':
-          "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+          "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         'x-content-type-options': 'nosniff',
         'referrer-policy': 'no-referrer',
         'cache-control': 'no-cache',

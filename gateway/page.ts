@@ -2,7 +2,7 @@
 // Everything is kept in memory; nothing outside web/ can be reached through it.
 
 import { readFile } from 'node:fs/promises';
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 
 export interface PageFile {
   readonly type: string;
@@ -23,6 +23,8 @@ export async function buildPage(): Promise<ReadonlyMap<string, PageFile>> {
     write: false,
     logLevel: 'silent',
   });
+  // The compiler is a process of its own; it has nothing more to do.
+  await stop();
   const file = async (name: string, type: string): Promise<PageFile> => ({
     type,
     body: await readFile(new URL(name, web)),

@@ -138,7 +138,7 @@ function listen(
     const { LIBUS_LISTEN_EXCLUSIVE_PORT: exclusive } = uws as unknown as {
       LIBUS_LISTEN_EXCLUSIVE_PORT: number;
     };
-    (app.listen as ListenWithOptions).call(app, config.host, port, exclusive, (socket) => {
+    (app.listen as unknown as ListenWithOptions).call(app, config.host, port, exclusive, (socket) => {
       if (socket) resolve(socket);
       else reject(new Error(`Cannot listen on ${config.host}:${port}: is it taken? Set PARLEY_PORT`));
     });

@@ -22,9 +22,6 @@ export interface SessionInit {
   readonly pauseBytes: number;
 }
 
-/** What a message that waits costs, roughly. */
-const messageBytes = 128;
-
 export class Session {
   /** 128 random bits: it is part of the subjects of its streams, and who does not know it cannot name them. */
   readonly id: string;
@@ -52,7 +49,7 @@ export class Session {
   /** What the player has used up; made with the first message that is limited. */
   limits: PlayerLimits | undefined;
   /** Messages that belong to no stream and could not be sent while the socket was full. */
-  unsent: ServerMessage[] | undefined;
+  unsent: Uint8Array[] | undefined;
   /** Bytes that a socket which does not flow would have got; past a bound it is closed. */
   owedBytes = 0;
   graceTimer: NodeJS.Timeout | undefined;
@@ -71,12 +68,12 @@ export class Session {
 
   /** Sends a message that belongs to no stream. While the socket is full it waits; without one it is dropped. */
   send(message: ServerMessage): void {
-    if (this.flowing) this.sendBytes(encode(message, this.encoding));
-    else if (this.socket) {
-      this.unsent ??= [];
-      this.unsent.push(message);
-      this.owedBytes += messageBytes;
-    }
+    if (!this.socket) return;
+    const bytes = encode(message, this.encoding);
+    if (this.flowing) return this.sendBytes(bytes);
+    this.unsent ??= [];
+    this.unsent.push(bytes);
+    this.owedBytes += bytes.length;
   }
 
   /** Sends bytes as they are. Only while `flowing`. The hot path. */

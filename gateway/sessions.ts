@@ -102,15 +102,12 @@ export class Sessions {
    */
   async claim(arrival: Arrival): Promise<Claim | undefined> {
     const { resume } = arrival.hello;
-    const key = randomBytes(16).toString('base64url');
-    const claim =
-      (resume && (await this.claimOld(arrival, resume, key))) ?? (await this.claimNew(arrival, key));
+    const claim = (resume && (await this.claimOld(arrival, resume))) ?? (await this.claimNew(arrival));
     const { session } = claim;
     const here = this.byPlayer.get(session.player);
     if (here && here !== session && here.epoch > session.epoch) return undefined;
     if (here && here !== session) this.replaced(here);
     clearTimeout(session.graceTimer);
-    session.keyHash = hashKey(key);
     session.encoding = arrival.encoding;
     session.tokenExpiresAt = arrival.tokenExpiresAt;
     this.byPlayer.set(session.player, session);
@@ -280,11 +277,9 @@ export class Sessions {
 
   // ---- claims ----
 
-  private async claimOld(
-    arrival: Arrival,
-    resume: NonNullable<Hello['resume']>,
-    key: string,
-  ): Promise<Claim | undefined> {
+  private async claimOld(arrival: Arrival, resume: NonNullable<Hello['resume']>): Promise<Claim | undefined> {
+    // The key stays: one that changed with each welcome would be lost with a welcome that never arrived.
+    const { key } = resume;
     const { store, id, peers } = this.parts;
     const { player } = arrival;
     const keyHash = hashKey(resume.key);
@@ -295,7 +290,6 @@ export class Sessions {
           session: resume.session,
           player,
           keyHash,
-          newKeyHash: hashKey(key),
           gateway: id,
           ttlS: this.ttlS(),
         };
@@ -324,7 +318,8 @@ export class Sessions {
     return { session, epoch: record.epoch, key, resumed: true, elsewhere: record.streams };
   }
 
-  private async claimNew(arrival: Arrival, key: string): Promise<Claim> {
+  private async claimNew(arrival: Arrival): Promise<Claim> {
+    const key = randomBytes(16).toString('base64url');
     const { store, id, peers } = this.parts;
     const { player } = arrival;
     const sessionId = randomBytes(16).toString('base64url');
@@ -434,6 +429,8 @@ export class Sessions {
 
   private catchUp(session: Session): void {
     flushUnsent(session);
+    // What the streams owe is counted anew if the socket fills up again.
+    if (session.flowing) session.owedBytes = 0;
     for (const stream of session.streams?.values() ?? []) {
       if (!session.flowing) return;
       if (stream.state === 'attaching') continue;

@@ -59,17 +59,17 @@ export const closeCodes = {
     when: 'messages kept coming after `err` with `rate_limited`',
   },
   internal: { code: 4500, reason: 'internal error', retry: 'yes', when: 'our fault' },
-  tooSlow: {
-    code: 4504,
-    reason: 'too slow',
-    retry: 'yes',
-    when: 'the client did not read for so long that too much waits for it; it may resume',
-  },
   goingAway: {
     code: 4503,
     reason: 'going away',
     retry: 'yes',
     when: 'this gateway is stopping; another one serves',
+  },
+  tooSlow: {
+    code: 4504,
+    reason: 'too slow',
+    retry: 'yes',
+    when: 'the client did not read for so long that too much waits for it; it may resume',
   },
 } as const satisfies Record<string, CloseCode>;
 

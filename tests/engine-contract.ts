@@ -208,13 +208,14 @@ export function engineContract(name: string, make: () => Promise<EngineUnderTest
     test('an answer that was begun elsewhere is continued', async () => {
       if (engine.continues === 'none') return;
       const prompt = coldPrompt('Tell me about the river.');
-      const { text } = await ask(prompt);
+      // So short that no penalty for repeated words has begun to count.
+      const { text } = await ask(prompt, { maxTokens: 10 });
       const cut = text.indexOf(' ', text.length / 2);
       const rest = await ask({ ...prompt, said: text.slice(0, cut) });
-      expect(rest.text.startsWith(text.slice(cut))).toBe(true);
+      expect(rest.text.slice(0, text.length - cut)).toBe(text.slice(cut));
       // The blank was said already; it does not come twice.
       const afterBlank = await ask({ ...prompt, said: text.slice(0, cut + 1) });
-      expect(afterBlank.text.startsWith(text.slice(cut + 1))).toBe(true);
+      expect(afterBlank.text.slice(0, text.length - cut - 1)).toBe(text.slice(cut + 1));
     });
 
     test('a conversation goes on from its cache', async () => {

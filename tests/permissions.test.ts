@@ -213,7 +213,7 @@ describe('Redis', () => {
     const redis = new Redis(`redis://${host}`, {
       lazyConnect: true,
       enableReadyCheck: false,
-      retryStrategy: null,
+      retryStrategy: () => null,
     });
     redis.on('error', () => {});
     await redis.connect().catch(() => {});

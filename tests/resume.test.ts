@@ -143,7 +143,7 @@ describe.each([
 });
 
 describe("a session is the player's own", () => {
-  test('another player, a wrong key, an older key: a new session, and nothing of the old one', async () => {
+  test('another player, or a wrong key: a new session, and nothing of the old one', async () => {
     const player = stack.newPlayer();
     const first = await stack.join({ player });
     first.send({ t: 'say', s: 1, ...tale });
@@ -154,11 +154,25 @@ describe("a session is the player's own", () => {
     expect(stranger.of(1)).toEqual([]);
     expect(first.closed).toBeUndefined();
 
+    const guess = { ...resumeOf(first, { s: 1, n: 0 }), key: 'A'.repeat(22) };
+    const other = await stack.join({ player, resume: guess });
+    expect(other.welcome.resumed).toBe(false);
+    expect(other.of(1)).toEqual([]);
+  });
+
+  test('a welcome that never arrived costs nothing: the same key resumes again', async () => {
+    const player = stack.newPlayer();
+    const first = await stack.join({ player });
+    first.send({ t: 'say', s: 1, ...tale });
+    await first.next('tok', 1);
     first.cut();
-    const second = await stack.join({ player, resume: resumeOf(first, { s: 1, n: last(first, 1) }) });
-    expect(second.welcome.resumed).toBe(true);
-    const third = await stack.join({ player, resume: resumeOf(first, { s: 1, n: 0 }) });
-    expect(third.welcome.resumed).toBe(false);
+    const resume = resumeOf(first, { s: 1, n: last(first, 1) });
+    const unheard = await stack.join({ player, gateway: 1, resume });
+    unheard.cut();
+    const second = await stack.join({ player, gateway: 0, resume });
+    expect(second.welcome).toMatchObject({ resumed: true, key: first.welcome.key });
+    await second.terminal(1);
+    second.text(1, last(first, 1));
   });
 
   test('Redis holds no resume key, only a hash', async () => {

@@ -1,7 +1,7 @@
 // What a token takes from its publishing to its socket, at a steady load: the recorded rhythm, sped up to the rate that
 // is asked for. Taken in the middle of the answers, when all of them run.
 
-import { readRecording } from '../recorded/recording.ts';
+import { readRecording, storyteller } from '../recorded/recording.ts';
 import type { Arm, Play } from './stage.ts';
 
 const firstMs = 500;
@@ -20,7 +20,10 @@ export interface Latency {
 
 /** The recorded rhythm at so many pieces a second and stream. */
 export function paced(piecesPerSecond: number): Play {
-  const pieces = readRecording().answers.flatMap((answer) => answer.pieces);
+  // The crier was not recorded, so it is the storyteller who speaks.
+  const pieces = readRecording()
+    .answersTo(storyteller, '')
+    .flatMap((answer) => answer.pieces);
   const recordedMs = pieces.reduce((sum, [, ms]) => sum + ms, 0) / pieces.length;
   return { speed: (recordedMs * piecesPerSecond) / 1_000, firstMs };
 }

@@ -40,8 +40,9 @@ interface DecodeWant {
   readonly reject: (reason: unknown) => void;
 }
 
-/** No chunk is to take longer than this, as far as can be foretold: that is how long a newcomer waits for its turn. */
-const mostChunkMs = 120;
+/** No chunk is to take longer than this, as far as can be foretold. Alone: that is how long a newcomer waits. */
+const mostAloneMs = 120;
+const mostBesideOthersMs = 50;
 const mostAloneTokens = 192;
 /** Warming takes part in one of so many rounds in which others decode. */
 const warmEvery = 4;
@@ -173,7 +174,8 @@ export class Rounds {
   /** Alone, as many tokens as the time allows; beside others the small chunk, or less where the model is slow. */
   #chunkTokens(busy: boolean): number {
     if (this.prefillMsPerToken === 0) return this.#chunk;
-    const inTime = Math.max(1, Math.floor(mostChunkMs / this.prefillMsPerToken));
+    const ms = busy ? mostBesideOthersMs : mostAloneMs;
+    const inTime = Math.max(1, Math.floor(ms / this.prefillMsPerToken));
     return Math.min(inTime, busy ? this.#chunk : Math.max(this.#chunk, mostAloneTokens));
   }
 
