@@ -240,6 +240,7 @@ const meanings: [keyof typeof figures, string][] = [
     'worstGapToUsual',
     'worst wait for a token of three others during a prefill of 300 tokens, of the usual wait',
   ],
+  ['medianWorstGapMs', 'the same in ms, median of the runs'],
   ['worstGapMs', 'the same in ms, worst of all runs'],
   ['cancelTokens', 'tokens decoded after a cancel'],
   ['cancelPrefillTokens', 'prompt tokens prefilled after a cancel, nobody else there'],

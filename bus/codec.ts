@@ -13,7 +13,10 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsTyp
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const toUtf8 = new TextEncoder();
 
-/** More nesting than any message has; deeper input is refused before it is walked. */
+/**
+ * Levels of maps and arrays: more than any message has. Deeper input is refused in both encodings before anything is
+ * built of it. Encoding recurses: what could be read and not be written again would fail far from the door.
+ */
 const maxDepth = 32;
 
 /** Encodes a message. The result is not shared with later calls. */
@@ -27,8 +30,10 @@ export function encode(message: object, encoding: Encoding): Uint8Array {
 export function decode(bytes: Uint8Array, encoding: Encoding): Record<string, unknown> {
   let value: unknown;
   try {
-    if (encoding === 'json') value = JSON.parse(utf8.decode(bytes));
-    else {
+    if (encoding === 'json') {
+      checkJsonDepth(bytes);
+      value = JSON.parse(utf8.decode(bytes));
+    } else {
       checkMessagePack(bytes);
       value = unpackr.unpack(bytes);
     }
@@ -45,6 +50,24 @@ export function decode(bytes: Uint8Array, encoding: Encoding): Record<string, un
 /** Payloads on the bus say by their first byte what they are: `{` is JSON, everything else MessagePack. */
 export function encodingOf(payload: Uint8Array): Encoding {
   return payload[0] === 0x7b ? 'json' : 'msgpack';
+}
+
+/** Counts brackets outside strings. Says nothing of bytes that are no JSON: the parser does. */
+function checkJsonDepth(bytes: Uint8Array): void {
+  const [quote, backslash] = [0x22, 0x5c];
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]!;
+    if (inString) {
+      if (byte === backslash) at++;
+      else if (byte === quote) inString = false;
+    } else if (byte === quote) inString = true;
+    // `[` and `{`, `]` and `}`: in ASCII they differ from each other in this one bit.
+    else if ((byte | 0x20) === 0x7b) {
+      if (++depth > maxDepth) throw new ParleyError('bad_message', 'not JSON: nested too deeply');
+    } else if ((byte | 0x20) === 0x7d) depth--;
+  }
 }
 
 /**
@@ -69,6 +92,9 @@ function checkMessagePack(bytes: Uint8Array): void {
     const head = bytes[at++]!;
     let skip = 0;
     let children = 0;
+    // What is open now are the levels around this value; an empty map or array is a level too.
+    const isContainer = (head >= 0x80 && head <= 0x9f) || (head >= 0xdc && head <= 0xdf);
+    if (isContainer && open.length > maxDepth) throw malformed('nested too deeply');
     if (head <= 0x7f || head >= 0xe0) continue;
     else if (head <= 0x8f) children = (head & 0x0f) * 2;
     else if (head <= 0x9f) children = head & 0x0f;
@@ -132,10 +158,7 @@ function checkMessagePack(bytes: Uint8Array): void {
     at += skip;
     // A value takes a byte at least, so a length that cannot fit is known without walking it.
     if (at + children > bytes.length) throw malformed('cut off');
-    if (children > 0) {
-      if (open.length >= maxDepth) throw malformed('nested too deeply');
-      open.push(children);
-    }
+    if (children > 0) open.push(children);
   }
   if (at !== bytes.length) throw malformed('bytes after the message');
 }

@@ -14,6 +14,7 @@ import type { Log } from '../runtime/log.ts';
 import { createGatewayMetrics, createRegistry, createRelayCounts } from '../runtime/metrics.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { BackendDoor } from './backend-door.ts';
+import { Claims } from './claims.ts';
 import { Door } from './door.ts';
 import { drain } from './drain.ts';
 import { GameLimit } from './game-limit.ts';
@@ -27,6 +28,7 @@ import type { Socket } from './session.ts';
 import { renewMs, Sessions } from './sessions.ts';
 import { loadUws } from './uws.ts';
 import { Watch } from './watch.ts';
+import { Welcome } from './welcome.ts';
 
 /** Resolves when the gateway listens. */
 export async function startGateway(config: Config, id: string, log: Log, life: Lifecycle): Promise<Server> {
@@ -76,14 +78,25 @@ export async function startGateway(config: Config, id: string, log: Log, life: L
   // Who is here, and what they may do.
   const peers: Peers = new Peers({ ...shared, onMoved: (m) => sessions.moved(m.player, m.session, m.epoch) });
   const closeReplaced = (socket: Socket) => door.closeSocket(socket, 'replaced');
-  const sessions: Sessions = new Sessions({ ...shared, store, placement, peers, closeReplaced });
+  const sessions: Sessions = new Sessions({ ...shared, store, placement, closeReplaced });
+  const claims = new Claims({ ...shared, store, sessions, peers });
+  const welcome = new Welcome({ ...shared, placement, closeReplaced });
   redis.on('ready', () => sessions.renew({ all: true }));
   new BackendDoor({ ...shared, store, sessions });
   const gameLimit = new GameLimit({ perSecond: config.gameSaysPerSecond, redis, keys, log });
   const handshakes = new HandshakeLimits(config);
   let leaving = false;
   const draining = () => leaving;
-  const door: Door = new Door({ ...shared, authenticate, sessions, handshakes, gameLimit, draining });
+  const door: Door = new Door({
+    ...shared,
+    authenticate,
+    sessions,
+    claims,
+    welcome,
+    handshakes,
+    gameLimit,
+    draining,
+  });
 
   every('game limit', 1_000, () => void gameLimit.settle());
   every('renewal', renewMs, () => sessions.renew({ all: false }));

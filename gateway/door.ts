@@ -14,12 +14,14 @@ import { type CloseName, closeCodes, type ErrorName, errorCodes, ParleyError } f
 import type { Log } from '../runtime/log.ts';
 import type { GatewayMetrics } from '../runtime/metrics.ts';
 import { type Authenticate, type Player, Unauthenticated } from './authenticate.ts';
+import type { Claims } from './claims.ts';
 import type { GameLimit } from './game-limit.ts';
 import type { HandshakeLimits } from './handshake-limits.ts';
 import type { Session, Socket } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import { TokenBucket } from './token-bucket.ts';
 import type { WebSocket } from './uws.ts';
+import type { Welcome } from './welcome.ts';
 
 /** What is kept for each socket. Small: ten thousand of them idle. */
 export interface Connection {
@@ -41,6 +43,8 @@ export interface Connection {
 export interface DoorParts {
   readonly authenticate: Authenticate;
   readonly sessions: Sessions;
+  readonly claims: Claims;
+  readonly welcome: Welcome;
   readonly handshakes: HandshakeLimits;
   readonly gameLimit: GameLimit;
   readonly metrics: GatewayMetrics;
@@ -113,7 +117,7 @@ export class Door {
   drained(connection: Connection): void {
     const { session, ws } = connection;
     if (session && session.socket === ws && ws!.getBufferedAmount() === 0)
-      this.parts.sessions.drained(session);
+      this.parts.welcome.drained(session);
   }
 
   /** Closes with a code of the catalogue. `closed` follows. */
@@ -166,7 +170,7 @@ export class Door {
   }
 
   private async enter(connection: Connection, hello: Hello): Promise<void> {
-    const { sessions, draining } = this.parts;
+    const { sessions, claims, welcome, draining } = this.parts;
     const player = await this.identify(connection, hello.token);
     if (!player || connection.closed) return;
     if (draining()) return this.close(connection, 'goingAway');
@@ -174,7 +178,7 @@ export class Door {
     if (!hello.resume && !this.admitNew(connection)) return;
     const { encoding } = connection;
     const arrival = { player: player.id, tokenExpiresAt: player.tokenExpiresAt, encoding, hello };
-    const claim = await sessions.claim(arrival);
+    const claim = await claims.claim(arrival);
     if (!claim) return this.close(connection, 'replaced');
     const { session } = claim;
     if (hello.resume && !claim.resumed && !this.admitNew(connection)) return sessions.end(session);
@@ -182,7 +186,7 @@ export class Door {
     connection.address = '';
     // Gone before it was welcomed: the session stays for the grace time, as after any loss.
     if (connection.closed) return session.socket ? undefined : sessions.lostSocket(session);
-    await sessions.welcome(claim, connection.ws!, hello.resume);
+    await welcome.say(claim, connection.ws!, hello.resume);
     const early = connection.early ?? [];
     connection.early = undefined;
     for (const message of early) {

@@ -262,11 +262,23 @@ export class Placement implements StreamEvents {
       reply: stream.subject,
       headers: writeHeaders({ budgetMs: leftMs, traceparent: stream.traceparent }),
     });
-    this.arm(stream, config.acceptMs, () => {
-      this.parts.metrics.attempts.inc({ result: 'timeout' });
-      this.giveUp(stream);
-      this.tryNext(stream);
-    });
+    this.arm(stream, config.acceptMs, () => this.acceptLate(stream, leftMs));
+  }
+
+  /**
+   * Nobody has accepted in time. With another worker to ask it is asked; otherwise the one that was asked is waited
+   * for while tries are left, and in mid-sentence for as long as it beats: when a worker dies, all its streams come
+   * to the others at once, who need more than a moment to accept them, and half an answer is worse than a late one.
+   */
+  private acceptLate(stream: Stream, leftMs: number): void {
+    const { config, metrics, router } = this.parts;
+    metrics.attempts.inc({ result: 'timeout' });
+    const waits = stream.worker !== undefined && router.knows(stream.tier, stream.worker);
+    if (waits && !router.hasOther(stream) && leftMs > 0 && (stream.said || stream.triesLeft-- > 0)) {
+      return this.arm(stream, config.acceptMs, () => this.acceptLate(stream, leftMs - config.acceptMs));
+    }
+    this.giveUp(stream);
+    this.tryNext(stream);
   }
 
   private request(stream: Stream): GenerateRequestInput {

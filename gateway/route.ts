@@ -51,6 +51,18 @@ export class Router {
     return best;
   }
 
+  /** Whether a worker beats and takes work. */
+  knows(tier: Tier, id: string): boolean {
+    return this.directory.available(tier).some((worker) => worker.id === id);
+  }
+
+  /** Whether there is a worker that could be asked and was not. */
+  hasOther({ tier, tried, said }: { tier: Tier; tried: ReadonlySet<string>; said?: unknown }): boolean {
+    return this.directory
+      .available(tier)
+      .some(({ id, beat }) => !tried.has(id) && (said === undefined || beat.continues === 'text'));
+  }
+
   private predictMs(worker: WorkerEntry, { npc, prefixTokens }: RouteRequest): number {
     const { beat } = worker;
     const decodeMs = beat.decodeMsPerToken || defaultDecodeMs;

@@ -24,9 +24,11 @@ export async function openCharacters(
     onChange?: (characters: ReadonlyMap<string, Character>) => void;
   },
 ): Promise<OpenCharacters> {
-  let { characters } = await loadCharacters(folder);
+  const { version, characters: first } = await loadCharacters(folder);
+  let characters = first;
   metrics.characters.set(characters.size);
   const stop = watchCharacters(folder, {
+    version,
     onChange(now) {
       characters = now.characters;
       metrics.characters.set(characters.size);

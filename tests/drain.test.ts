@@ -42,7 +42,7 @@ test('a gateway that stops: not ready, no new sockets, a hint, streams finish or
   await stopped;
   const { session, key } = client.welcome;
   const moved = await stack.join({
-    player: client.welcome.player,
+    player,
     gateway: 1,
     resume: { session, key, streams: [] },
   });

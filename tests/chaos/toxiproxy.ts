@@ -86,7 +86,11 @@ export class Toxiproxy implements AsyncDisposable {
   /** Spoils what passes, in both directions. */
   async poison(name: string, toxic: Toxic): Promise<void> {
     for (const stream of ['upstream', 'downstream']) {
-      await this.#order('POST', `/proxies/${name}/toxics`, { ...toxic, name: `${toxic.type}-${stream}`, stream });
+      await this.#order('POST', `/proxies/${name}/toxics`, {
+        ...toxic,
+        name: `${toxic.type}-${stream}`,
+        stream,
+      });
     }
   }
 
@@ -105,7 +109,8 @@ export class Toxiproxy implements AsyncDisposable {
       headers: { 'content-type': 'application/json' },
       body: body && JSON.stringify(body),
     });
-    if (!response.ok) throw new Error(`toxiproxy: ${method} ${path}: ${response.status} ${await response.text()}`);
+    if (!response.ok)
+      throw new Error(`toxiproxy: ${method} ${path}: ${response.status} ${await response.text()}`);
     await response.arrayBuffer();
   }
 }

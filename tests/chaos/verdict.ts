@@ -23,7 +23,11 @@ export interface Verdict {
 const recording = readRecording();
 
 /** What the recorded engine answers. */
-export function recordedAnswer({ npc, words, maxTokens }: Pick<Heard, 'npc' | 'words' | 'maxTokens'>): string {
+export function recordedAnswer({
+  npc,
+  words,
+  maxTokens,
+}: Pick<Heard, 'npc' | 'words' | 'maxTokens'>): string {
   let text = '';
   let tokens = 0;
   for (const [piece, , cost] of script(recording, { npc, player: words }, { seed: 0, endless: true })) {
@@ -40,7 +44,8 @@ export function judge(heard: Heard, expected: string | undefined, authored: read
   const whole = { lost: 0, doubled: 0 };
   const { closedForGood } = heard.player;
   if (!terminal) {
-    const why = closedForGood === undefined ? 'it never ended' : `its player was closed with ${closedForGood}`;
+    const why =
+      closedForGood === undefined ? 'it never ended' : `its player was closed with ${closedForGood}`;
     return { ...compare(text, text), end: 'dishonest', fault: why };
   }
   if (heard.afterEnd > 0)
@@ -64,12 +69,15 @@ export function judge(heard: Heard, expected: string | undefined, authored: read
 }
 
 /** What the history must have of it; undefined when that is right. */
-export function historyFault(heard: Heard, verdict: Verdict, turns: readonly HistoryTurn[]): string | undefined {
+export function historyFault(
+  heard: Heard,
+  verdict: Verdict,
+  turns: readonly HistoryTurn[],
+): string | undefined {
   if (heard.text === '') return undefined;
   if (turns.length !== 1) return `${turns.length} turns in the history instead of one`;
   // What was lost with the connection may have been said and committed: it is longer then, never different.
-  const fits =
-    verdict.end === 'failed' ? turns[0]!.npc.startsWith(heard.text) : turns[0]!.npc === heard.text;
+  const fits = verdict.end === 'failed' ? turns[0]!.npc.startsWith(heard.text) : turns[0]!.npc === heard.text;
   return fits ? undefined : 'the history has another text than the player read';
 }
 
