@@ -9,7 +9,13 @@ import type { Encoding } from './protocol.ts';
 // implementation writes and reads.
 // `skipValues` is missing from the library's types: a field that is undefined is left out, as in JSON.
 const packr = new Packr({ useRecords: false, variableMapSize: true, skipValues: [undefined] } as Options);
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
+// `copyBuffers`: the memory of a client's frame is uWS's again as soon as the handler returns.
+const unpackr = new Unpackr({
+  useRecords: false,
+  mapsAsObjects: true,
+  int64AsType: 'number',
+  copyBuffers: true,
+});
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const toUtf8 = new TextEncoder();
 

@@ -73,9 +73,13 @@ export class WorkerDirectory {
     return !worker || this.late(worker, performance.now(), suspectAfterBeats);
   }
 
-  /** The connection was away: says of each known worker when it is heard again. */
-  awaitAll(): void {
+  /**
+   * The connection was away: says of each known worker when it is heard again, and of each of `others`, who may have
+   * been forgotten meanwhile.
+   */
+  awaitAll(others: Iterable<{ tier: Tier; worker: string }>): void {
     for (const key of this.workers.keys()) this.awaited.add(key);
+    for (const { tier, worker } of others) this.awaited.add(`${tier} ${worker}`);
   }
 
   /** Drops who has not been heard for ten beats. Called now and then by the owner's sweep. */
@@ -89,12 +93,10 @@ export class WorkerDirectory {
   private heard(beat: Beat): void {
     const key = `${beat.tier} ${beat.worker}`;
     const known = this.workers.get(key);
-    if (!known) {
-      this.workers.set(key, { id: beat.worker, tier: beat.tier, beat, lastBeatAt: performance.now() });
-      return;
-    }
-    known.beat = beat;
-    known.lastBeatAt = performance.now();
+    if (known) {
+      known.beat = beat;
+      known.lastBeatAt = performance.now();
+    } else this.workers.set(key, { id: beat.worker, tier: beat.tier, beat, lastBeatAt: performance.now() });
     if (this.awaited.delete(key)) this.onHeardAgain(beat.tier, beat.worker);
   }
 

@@ -9,7 +9,14 @@ import { type Encoding, firstIssue } from './protocol.ts';
 
 export const envelopeVersion = 1;
 const version = z.number().int().min(1).default(envelopeVersion);
-const id = z.string().min(1).max(128);
+/** What `encodeId` takes: it becomes a part of subjects and keys, where nobody expects it to be refused. */
+const id = z
+  .string()
+  .min(1)
+  .refine(
+    (s) => s.isWellFormed() && Buffer.byteLength(s) <= 128,
+    'is not at most 128 bytes of valid Unicode',
+  );
 const count = z.number().int().min(0);
 
 /**

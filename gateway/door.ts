@@ -257,7 +257,6 @@ export class Door {
   }
 
   private say(connection: Connection, session: Session, say: Say): void {
-    if (this.parts.draining()) return this.refuse(connection, 'overloaded', say.s);
     const retryMs = this.parts.sessions.limitsOf(session).say();
     if (retryMs > 0) return this.refuse(connection, 'rate_limited', say.s, undefined, retryMs);
     if (!this.parts.gameLimit.admit())

@@ -46,7 +46,10 @@ export class Watch {
   reconnected(): void {
     this.graceUntil = performance.now() + reconnectGraceMs;
     this.suspects.clear();
-    this.parts.directory.awaitAll();
+    const owners = [...this.parts.placement.running].flatMap(({ tier, worker }) =>
+      worker ? { tier, worker } : [],
+    );
+    this.parts.directory.awaitAll(owners);
   }
 
   /** A worker's first beat since then. */

@@ -22,7 +22,7 @@ const { quick, only, streams, cost } = parseArgs({
 }).values;
 
 const plan: Plan = quick
-  ? { streams: 200, outageMs: 10_000, frozenMs: 4_000 }
+  ? { streams: 200, outageMs: 10_000, frozenMs: 6_000 }
   : { streams: 500, outageMs: 30_000, frozenMs: 8_000 };
 const realPlan: Plan = { ...plan, streams: 8 };
 /** What `--quick` does: those of which the others are variations. */

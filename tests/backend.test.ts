@@ -13,7 +13,7 @@ beforeAll(async () => {
   const url = new URL(stack.local.natsUrl());
   nats = await connect({ servers: url.host, user: url.username, pass: url.password });
 });
-afterAll(() => nats.close());
+afterAll(() => nats?.close());
 
 /** Sends a payload and collects the messages until the terminal one. */
 async function ask(payload: Uint8Array | string, header?: [string, string]): Promise<ServerMessage[]> {

@@ -211,7 +211,7 @@ describe('after the connection is lost', () => {
   beforeAll(() => {
     redis = new Redis(stack.local.redisUrl('worker'));
   });
-  afterAll(() => redis.disconnect());
+  afterAll(() => redis?.disconnect());
 
   /** What the character said by its own account, once the turn is committed. */
   function remembered(player: string): Promise<string> {

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { Unpackr } from 'msgpackr';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decode, encode, encodingOf } from '../bus/codec.ts';
+import { decode, encode } from '../bus/codec.ts';
 import {
   frameAttempt,
   frameBody,
@@ -20,9 +20,9 @@ import { clientMessageKinds, type Encoding, parseClientMessage } from '../bus/pr
 import { createKeys, createSubjects, decodeId, encodeId } from '../bus/subjects.ts';
 import { type ErrorName, ParleyError } from '../runtime/errors.ts';
 import { spelledMaps } from './fuzz/messagepack.ts';
-import { clientMessages, envelopes, hellos } from './fuzz/messages.ts';
-import { casesTried, hold, runs, seed, timeoutMs } from './fuzz/runs.ts';
-import { byteEdits, edited, edits, maps, nested, oddValues, spoiled, words } from './fuzz/values.ts';
+import { clientMessages, envelopes, hellos, idFields } from './fuzz/messages.ts';
+import { casesTried, hold, runs, seed } from './fuzz/runs.ts';
+import { byteEdits, edited, edits, maps, nested, oddValues, spoiled, values, words } from './fuzz/values.ts';
 
 const encodings = ['json', 'msgpack'] as const;
 const encodingsTried = fc.constantFrom<Encoding>(...encodings);
@@ -140,12 +140,11 @@ describe('envelopes', () => {
     '%s: a good one is read alike in both encodings, whoever added a field',
     (_, read, good) => {
       hold(
-        fc.property(good, maps, (envelope, more) => {
+        fc.property(good, values, (envelope, more) => {
           const [json, packed] = encodings.map((encoding) => read(encode(envelope, encoding)));
           expect(isDeepStrictEqual(json, packed)).toBe(true);
-          expect(
-            read(encode({ ...more, ...envelope, 'from a later release': more }, 'msgpack')),
-          ).toMatchObject(json!);
+          const later = { 'from a later release': more, ...envelope };
+          expect(isDeepStrictEqual(read(encode(later, 'msgpack')), json)).toBe(true);
         }),
       );
     },
@@ -167,11 +166,12 @@ describe('envelopes', () => {
         const value = orRefused(() => read(payload));
         if (value === undefined) return;
         expect(isPlain(value)).toBe(true);
-        for (const encoding of encodings) {
-          const again = read(encode(value, encoding));
-          expect(isDeepStrictEqual(again, value)).toBe(true);
+        for (const field of idFields) {
+          if (field in value) encodeId((value as Record<string, string>)[field]!);
         }
-        expect(encodingOf(payload)).toMatch(/^(json|msgpack)$/);
+        // Once through each encoding: JSON has no NaN, MessagePack no lone surrogates, and free fields may have both.
+        const written = read(encode(read(encode(value, 'json')), 'msgpack'));
+        expect(isDeepStrictEqual(read(encode(written, 'json')), written)).toBe(true);
       }),
       runs * 2,
     );

@@ -12,7 +12,7 @@ let redis: Redis;
 beforeAll(() => {
   redis = new Redis(stack.local.redisUrl('worker'));
 });
-afterAll(() => redis.disconnect());
+afterAll(() => redis?.disconnect());
 
 const turn = (npc: string, reason: HistoryTurn['reason'] = 'stop'): HistoryTurn => ({
   player: 'words',

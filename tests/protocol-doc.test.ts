@@ -78,6 +78,8 @@ describe('PROTOCOL.md', () => {
       `${settings.maxContextChars.fallback} characters`,
       `${settings.maxStreams.fallback}`,
       `${settings.messagesPerSecond.fallback}, with a burst of ${settings.messageBurst.fallback}`,
+      `${settings.saysPerSecond.fallback}, with a burst of ${settings.sayBurst.fallback}`,
+      '1, with a burst of 5',
       `${settings.helloMs.fallback} ms`,
       '2',
       `${settings.resumeGraceMs.fallback} ms`,

@@ -14,7 +14,7 @@ beforeAll(async () => {
   const url = new URL(stack.local.natsUrl());
   nats = await connect({ servers: url.host, user: url.username, pass: url.password });
 });
-afterAll(() => nats.close());
+afterAll(() => nats?.close());
 
 async function ask(subject: string, payload: object | string): Promise<Record<string, unknown>> {
   const body = typeof payload === 'string' ? payload : JSON.stringify(payload);

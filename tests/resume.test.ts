@@ -17,7 +17,7 @@ beforeAll(() => {
   redis = new Redis(stack.local.redisUrl('worker'));
   history = new History({ redis, keys: createKeys('parley'), turns: 10, ttlS: 60 });
 });
-afterAll(() => redis.disconnect());
+afterAll(() => redis?.disconnect());
 
 type Joined = Awaited<ReturnType<typeof stack.join>>;
 

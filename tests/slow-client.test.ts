@@ -15,7 +15,7 @@ beforeAll(async () => {
   const url = new URL(stack.local.natsUrl());
   nats = await connect({ servers: url.host, user: url.username, pass: url.password });
 });
-afterAll(() => nats.close());
+afterAll(() => nats?.close());
 
 /** Stops reading from the network, and starts again. */
 function tcp(client: RawClient): { pause(): void; resume(): void } {

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import type { Heard, Order, SayOrder } from './crowd.ts';
 
 const entry = fileURLToPath(new URL('crowd.ts', import.meta.url));
+/** No order takes a tenth of this on a machine that works. */
+const orderMs = 120_000;
 
 export class CrowdProcess implements AsyncDisposable {
   readonly #child: ChildProcess = fork(entry, { execArgv: ['--import', 'tsx'] });
@@ -31,16 +33,27 @@ export class CrowdProcess implements AsyncDisposable {
     this.#child.kill();
   }
 
-  #order(order: Order): Promise<Heard | undefined> {
-    return new Promise((resolve, reject) => {
-      const ended = () => reject(new Error(`the crowd's process ended while it should ${order.op}`));
-      this.#child.once('exit', ended);
-      this.#child.once('message', (answer: { done: boolean; heard?: Heard; error?: string }) => {
-        this.#child.off('exit', ended);
-        if (answer.done) resolve(answer.heard);
-        else reject(new Error(`the crowd could not ${order.op}: ${answer.error}`));
+  async #order(order: Order): Promise<Heard | undefined> {
+    const child = this.#child;
+    let done = () => {};
+    try {
+      return await new Promise<Heard | undefined>((resolve, reject) => {
+        const fail = (why: string) => reject(new Error(`the crowd could not ${order.op}: ${why}`));
+        const ended = () => fail('its process ended');
+        const answered = (answer: { done: boolean; heard?: Heard; error?: string }) =>
+          answer.done ? resolve(answer.heard) : fail(answer.error ?? '');
+        const late = setTimeout(() => fail(`not done after ${orderMs / 1_000} s`), orderMs);
+        child.once('exit', ended);
+        child.once('message', answered);
+        done = () => {
+          clearTimeout(late);
+          child.off('exit', ended);
+          child.off('message', answered);
+        };
+        child.send(order);
       });
-      this.#child.send(order);
-    });
+    } finally {
+      done();
+    }
   }
 }

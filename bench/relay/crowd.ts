@@ -53,6 +53,7 @@ class Crowd implements FrameEvents {
   #all: () => void = () => {};
   #failed: (error: Error) => void = () => {};
   #closing = false;
+  #lost: Error | undefined;
 
   frame(bytes: Uint8Array, start: number, end: number): void {
     const kind = bytes[start + kindAt];
@@ -68,12 +69,14 @@ class Crowd implements FrameEvents {
   }
 
   closed(socket: LeanSocket): void {
-    if (!this.#closing) this.#failed(new Error(`socket ${socket.index} was closed by the server`));
-    else this.#one();
+    if (this.#closing) return this.#one();
+    this.#lost ??= new Error(`socket ${socket.index} was closed by the server`);
+    this.#failed(this.#lost);
   }
 
   /** Resolves after so many calls of `#one`; rejects when a socket is lost. */
   wait(count: number): Promise<void> {
+    if (this.#lost) return Promise.reject(this.#lost);
     return new Promise((resolve, reject) => {
       this.#waitingFor = count;
       this.#all = resolve;
@@ -102,10 +105,12 @@ class Crowd implements FrameEvents {
   async say({ s, maxTokens, spreadMs, window }: SayOrder): Promise<Heard> {
     this.frames = 0;
     this.sampled = 0;
+    const ended = this.wait(this.sockets.length);
+    // Whoever gives the order hears of it below; while the questions are being asked nobody listens yet.
+    ended.catch(() => {});
     if (window && this.samples.length === 0) this.samples = new Float64Array(mostSamples);
     const start = nowMicros();
     this.window = window ? [start + window[0] * 1_000, start + window[1] * 1_000] : [0, 0];
-    const ended = this.wait(this.sockets.length);
     for (const [i, socket] of this.sockets.entries()) {
       const due = start + (i / this.sockets.length) * spreadMs * 1_000 - nowMicros();
       if (due > 1_000) await new Promise((resolve) => setTimeout(resolve, due / 1_000));

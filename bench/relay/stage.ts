@@ -1,6 +1,7 @@
 // Everything that the relay bench runs on one machine: a local stack whose worker plays recorded answers, the bare
 // relay, the direct server, and a crowd of players for each of the three.
 
+import { randomUUID } from 'node:crypto';
 import { type LocalStack, startStack } from '../../scripts/stack/local-stack.ts';
 import { type NodeProcess, startProcess } from '../../scripts/stack/process.ts';
 import { CrowdProcess } from './crowd-process.ts';
@@ -111,7 +112,8 @@ export async function setStage(play: Play, onLog: (line: string) => void): Promi
   }
 }
 
-/** Tokens of so many different players. */
+/** Tokens of so many players; nobody else bears these names. */
 export function tokensOf(stack: LocalStack, players: number): Promise<string[]> {
-  return Promise.all(Array.from({ length: players }, (_, i) => stack.token(`player-${i}`)));
+  const party = randomUUID();
+  return Promise.all(Array.from({ length: players }, (_, i) => stack.token(`${party}-${i}`)));
 }

@@ -2,13 +2,20 @@
 // the search is written once.
 
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join, relative } from 'node:path';
 import { diskFailure } from './failure.mjs';
 
-/** Writes `{natsServer?, redisServer?}` unless the file says so already. */
+/**
+ * Writes `{natsServer?, redisServer?}` unless the file says so already. What lies in the cache is named relative to it:
+ * a cache may be moved, or be a link in several homes.
+ */
 export function writeServers(cache, servers) {
   const file = join(cache, 'servers.json');
-  const text = `${JSON.stringify({ ...read(file), ...servers }, null, 2)}\n`;
+  const entries = Object.entries(servers).map(([name, path]) => {
+    const inside = typeof path === 'string' && isAbsolute(path) && !relative(cache, path).startsWith('..');
+    return [name, inside ? relative(cache, path) : path];
+  });
+  const text = `${JSON.stringify({ ...read(file), ...Object.fromEntries(entries) }, null, 2)}\n`;
   try {
     if (text === readFileSync(file, 'utf8')) return;
   } catch {

@@ -1,19 +1,18 @@
 // Where the servers are, as set-up found them (scripts/setup/), and where this repository is.
 
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const repository = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The program of a server. Throws with the line to type when set-up has not found it. */
 export function serverProgram(home: string, which: 'natsServer' | 'redisServer'): string {
+  const cache = join(home, 'cache');
   try {
-    const servers: Record<string, unknown> = JSON.parse(
-      readFileSync(join(home, 'cache', 'servers.json'), 'utf8'),
-    );
+    const servers: Record<string, unknown> = JSON.parse(readFileSync(join(cache, 'servers.json'), 'utf8'));
     const program = servers[which];
-    if (typeof program === 'string') return program;
+    if (typeof program === 'string') return resolve(cache, program);
   } catch {
     // No set-up yet: said below.
   }

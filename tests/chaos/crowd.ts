@@ -30,6 +30,8 @@ export interface Result {
   /** Of the touched streams (of all, where there are none): ms of silence. */
   gapP50Ms: number;
   gapP99Ms: number;
+  /** Answers that the history does not have, although they were read. */
+  forgotten: number;
   /** How the others ended, honestly, and how often. */
   failures: Record<string, number>;
   /** The first few things that went wrong, for a person. */
@@ -51,6 +53,8 @@ const joinedAtOnce = 50;
 const tickMs = 250;
 /** How long a turn may take to be in the history after the end was read. */
 const committedMs = 10_000;
+/** How long a player waits before asking again what was refused. */
+const afterErrMs = 500;
 const shownFaults = 5;
 
 export class Crowd implements Disposable {
@@ -109,7 +113,11 @@ export class Crowd implements Disposable {
     this.#asking = true;
     const goOn = async (player: Player, delayMs: number) => {
       await sleep(delayMs);
-      while (this.#asking) await this.#say(player, maxTokens()).done;
+      while (this.#asking) {
+        const heard = this.#say(player, maxTokens());
+        await heard.done;
+        if (heard.terminal?.t === 'err') await sleep(afterErrMs);
+      }
     };
     for (const [i, player] of this.players.entries()) {
       void goOn(player, (i / this.players.length) * spreadMs);
@@ -159,6 +167,7 @@ export class Crowd implements Disposable {
       continued: 0,
       gapP50Ms: 0,
       gapP99Ms: 0,
+      forgotten: 0,
       failures: {},
       faults: [],
     };
@@ -245,6 +254,10 @@ export class Crowd implements Disposable {
           if (wrong.length === 0) break;
           if (performance.now() > late) {
             for (const { heard, why } of wrong) {
+              if (!turns.some((turn) => turn.player === heard.words)) {
+                result.forgotten++;
+                continue;
+              }
               fault(heard, why);
               if (verdicts.get(heard)!.end === 'dishonest') continue;
               result.honest--;

@@ -152,19 +152,19 @@ export const faults: readonly Fault[] = [
     title: 'players come back while their answers end',
     stage: 'plain',
     run: async (stage, { streams }) => {
-      const answerMs = 1_500;
       using crowd = await Crowd.join(stage, { players: share(streams, 0.4) });
       const from = performance.now();
+      const length = tokens(stage, 1_500);
       for (let round = 0; round < 3; round++) {
-        const asked = await crowd.ask(tokens(stage, answerMs), askingMs);
-        // Each line is cut some time around the end of its answer, most of them more than once.
+        const asked = await crowd.ask(length, askingMs);
+        // Each line is cut within the last few pieces of its answer, and again when the player is back.
         await Promise.all(
           asked.map(async (heard) => {
-            for (let cut = 0; cut < 2; cut++) {
-              const endsIn = heard.askedAt + answerMs - performance.now();
-              await sleep(Math.max(0, endsIn - 300 + Math.random() * 600));
-              if (heard.player.online) heard.player.cut();
-              await Promise.race([heard.player.nextWelcome(), sleep(2_000)]);
+            const at = length - Math.floor(Math.random() * 8);
+            while (heard.last < at && !heard.terminal) await sleep(5);
+            for (let cut = 0; cut < 2 && heard.player.online; cut++) {
+              heard.player.cut();
+              await Promise.race([heard.player.nextWelcome(), sleep(10_000)]);
             }
             await Promise.race([heard.done, sleep(patientMs)]);
           }),

@@ -69,11 +69,11 @@ export async function relayCost(quick: boolean, say: (line: string) => void): Pr
   return Number((1 - on! / offRate!).toFixed(3));
 }
 
-async function armOf(stack: LocalStack, gateway: number, process: NodeProcess) {
+async function armOf(stack: LocalStack, gateway: number, server: NodeProcess) {
   const crowd = new CrowdProcess();
   const open = async (count: number) => crowd.open(stack.ws(gateway), count, await tokensOf(stack, count));
   await open(sockets);
-  return { name: 'gateway' as const, process, crowd, open };
+  return { name: 'gateway' as const, server, crowd, open };
 }
 
 function median(values: readonly number[]): number {

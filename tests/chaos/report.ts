@@ -15,6 +15,7 @@ const columns = [
   ['doubled', (r: Result) => r.doubled],
   ['honest', (r: Result) => r.honest],
   ['dishonest', (r: Result) => r.dishonest],
+  ['forgotten', (r: Result) => r.forgotten],
   ['touched', (r: Result) => r.touched],
   ['continued', (r: Result) => (r.touched === 0 ? '-' : `${((100 * r.continued) / r.touched).toFixed(1)} %`)],
   ['gap p50', (r: Result) => `${Math.round(r.gapP50Ms)} ms`],

@@ -76,7 +76,7 @@ const texts = (text: fc.Arbitrary<string>) =>
 
 const binaries = fc.tuple(fc.constantFrom(1, 2, 4), fc.uint8Array({ maxLength: 60 })).map(
   ([size, body]): Written => ({
-    value: Buffer.from(body),
+    value: body,
     bytes: join(sized({ 1: 0xc4, 2: 0xc5, 4: 0xc6 }[size]!, size, body.length), body),
   }),
 );

@@ -154,6 +154,9 @@ const npcSays = fc
   )
   .map(([request, what]) => ({ ...request, ...what }));
 
+/** Fields that become a part of subjects and keys. */
+export const idFields = ['npc', 'player', 'session', 'worker'];
+
 /** Every envelope: its name, what reads it, and good ones. */
 export const envelopes: [
   name: string,
