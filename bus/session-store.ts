@@ -205,6 +205,11 @@ export class SessionStore {
     );
   }
 
+  /** Whether no newer epoch holds the player. */
+  async owns({ player, epoch }: { player: string; epoch: number }): Promise<boolean> {
+    return Number((await this.redis.hget(this.keys.player(player), 'epoch')) ?? 0) <= epoch;
+  }
+
   /** The gateway that holds a player's session; undefined when there is none. */
   async holder(player: string): Promise<string | undefined> {
     return (await this.redis.hget(this.keys.player(player), 'gateway')) ?? undefined;

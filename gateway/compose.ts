@@ -70,10 +70,15 @@ export async function startGateway(config: Config, id: string, log: Log, life: L
     ...shared,
     router,
     history,
+    store,
     remember: (stream) => sessions.remember(stream),
   });
   const watch: Watch = new Watch({ ...shared, directory, placement });
-  bus.onReconnect(() => watch.reconnected());
+  bus.onReconnect(() => {
+    watch.reconnected();
+    // Whoever moved away meanwhile could not be heard of.
+    sessions.renew({ all: false });
+  });
 
   // Who is here, and what they may do.
   const peers: Peers = new Peers({ ...shared, onMoved: (m) => sessions.moved(m.player, m.session, m.epoch) });

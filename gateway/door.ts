@@ -305,7 +305,10 @@ export class Door {
   private async refresh(connection: Connection, session: Session, token: string): Promise<void> {
     try {
       const player = await this.parts.authenticate(token);
-      if (player.id !== session.player) return this.refuse(connection, 'bad_token');
+      if (player.id !== session.player) {
+        this.parts.log.info({ audit: true, player: session.player }, 'a fresh token of another player');
+        return this.refuse(connection, 'bad_token');
+      }
       session.tokenExpiresAt = player.tokenExpiresAt;
     } catch (error) {
       if (!(error instanceof Unauthenticated)) throw error;

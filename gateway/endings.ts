@@ -3,6 +3,7 @@
 
 import type { History, HistoryTurn } from '../bus/history.ts';
 import type { End, EndReason, Err } from '../bus/protocol.ts';
+import type { SessionStore } from '../bus/session-store.ts';
 import { authoredLine, wordsOf } from '../npcs/characters.ts';
 import { type ErrorName, errorCodes } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
@@ -13,6 +14,7 @@ import type { Stream } from './stream.ts';
 
 export interface EndingsParts {
   readonly history: History;
+  readonly store: Pick<SessionStore, 'owns'>;
   readonly metrics: GatewayMetrics;
   readonly log: Log;
   /** Told once for each stream when it has ended; its frames are stale from then on. */
@@ -103,10 +105,13 @@ export class Endings {
 
   private commit(stream: Stream, text: string, reason: HistoryTurn['reason']): void {
     const { session, say, character, s } = stream;
-    const { history, log } = this.parts;
+    const { history, store, log } = this.parts;
+    const { id, player, epoch } = session;
     const turn = { player: wordsOf(character, say), npc: text, reason, at: Date.now() };
-    history
-      .commit({ player: session.player, npc: say.npc, session: session.id, stream: s }, turn)
+    // A gateway that was frozen wakes up with its timers first: the player may be elsewhere, and the answer there.
+    store
+      .owns({ player, epoch })
+      .then((ours) => ours && history.commit({ player, npc: say.npc, session: id, stream: s }, turn))
       .catch((error) => log.warn({ err: error }, 'a turn could not be written to history'));
   }
 }

@@ -7,6 +7,7 @@ import { decode, encode } from '../bus/codec.ts';
 import { type Accepted, type Control, type GenerateRequestInput, readAccepted } from '../bus/envelopes.ts';
 import { writeHeaders } from '../bus/headers.ts';
 import type { History } from '../bus/history.ts';
+import type { SessionStore } from '../bus/session-store.ts';
 import type { Subjects, Tier } from '../bus/subjects.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Log } from '../runtime/log.ts';
@@ -25,6 +26,7 @@ export interface PlacementParts {
   readonly subjects: Subjects;
   readonly router: Router;
   readonly history: History;
+  readonly store: SessionStore;
   readonly counts: RelayCounts;
   readonly metrics: GatewayMetrics;
   readonly log: Log;
@@ -51,10 +53,10 @@ export class Placement implements StreamEvents {
 
   constructor(parts: PlacementParts) {
     this.parts = parts;
-    const { connection, subjects, id, counts, log, history, metrics } = parts;
+    const { connection, subjects, id, counts, log, history, store, metrics } = parts;
     const { maxKeptBytes } = parts.config;
     this.relay = new Relay({ connection, subjects, gateway: id, events: this, counts, log, maxKeptBytes });
-    this.endings = new Endings({ history, metrics, log, ended: (stream) => this.ended(stream) });
+    this.endings = new Endings({ history, store, metrics, log, ended: (stream) => this.ended(stream) });
   }
 
   /** Begins a stream that was admitted. */

@@ -520,6 +520,15 @@ export const settings = {
     unit: 'bytes',
     doc: 'Bound of what is kept that way; the streams that ended first go first.',
   }),
+  holdStreams: number({
+    env: 'PARLEY_HOLD_STREAMS',
+    group: 'worker',
+    fallback: 10_000,
+    min: 1,
+    max: 10_000_000,
+    unit: 'streams',
+    doc: 'Bound of how many are kept that way.',
+  }),
   workerBudgetMs: number({
     env: 'PARLEY_WORKER_BUDGET_MS',
     group: 'worker',

@@ -1,5 +1,5 @@
 // The streams of a worker that somebody may still ask for: all that run, and those that ended less than a minute
-// ago, bounded in bytes. What ended first goes first.
+// ago, bounded in bytes and in number. What ended first goes first.
 
 import type { OutgoingStream } from './outgoing-stream.ts';
 
@@ -17,10 +17,16 @@ export class Hold {
   private endedBytes = 0;
   private readonly holdMs: number;
   private readonly holdBytes: number;
+  private readonly holdStreams: number;
 
-  constructor({ holdMs, holdBytes }: { holdMs: number; holdBytes: number }) {
+  constructor({
+    holdMs,
+    holdBytes,
+    holdStreams,
+  }: { holdMs: number; holdBytes: number; holdStreams: number }) {
     this.holdMs = holdMs;
     this.holdBytes = holdBytes;
+    this.holdStreams = holdStreams;
   }
 
   /** One stream has one key, whichever try it is. */
@@ -52,7 +58,8 @@ export class Hold {
   sweep(): void {
     const oldest = performance.now() - this.holdMs;
     for (const held of this.ended.values()) {
-      if (held.endedAt! > oldest && this.endedBytes <= this.holdBytes) return;
+      const few = this.endedBytes <= this.holdBytes && this.ended.size <= this.holdStreams;
+      if (held.endedAt! > oldest && few) return;
       this.remove(held.key);
     }
   }

@@ -32,7 +32,14 @@ export interface WorkerParts extends AnswerParts, CommitParts {
   readonly characters: () => ReadonlyMap<string, Character>;
   readonly config: Pick<
     Config,
-    'concurrency' | 'queueLimit' | 'holdMs' | 'holdBytes' | 'beatMs' | 'workerBudgetMs' | 'drainMs'
+    | 'concurrency'
+    | 'queueLimit'
+    | 'holdMs'
+    | 'holdBytes'
+    | 'holdStreams'
+    | 'beatMs'
+    | 'workerBudgetMs'
+    | 'drainMs'
   >;
 }
 

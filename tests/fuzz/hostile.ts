@@ -1,0 +1,359 @@
+// What a hostile player sends, for fast-check, and what the protocol says must come of it. Two sorts: messages in good
+// WebSocket frames, whose answer is known exactly, and frames that break RFC 6455, which may also be cut off.
+
+import fc from 'fast-check';
+import { decode, encode } from '../../bus/codec.ts';
+import { type Encoding, parseClientMessage } from '../../bus/protocol.ts';
+import { closeCodes, type ErrorName, type ParleyError } from '../../runtime/errors.ts';
+import { fragments, frame, opcodes } from './hostile-socket.ts';
+import { clientMessages, hellos, tokenHere } from './messages.ts';
+import { type ByteEdit, byteEdits, type Edit, edited, edits, nested, spoiled } from './values.ts';
+
+const encodings = fc.constantFrom<Encoding>('json', 'msgpack');
+
+/** A message that is wrong somewhere, or only nearly. */
+export interface HostileMessage {
+  readonly sort: 'message';
+  readonly encoding: Encoding;
+  /** Sent instead of `hello` on a new socket. */
+  readonly first: boolean;
+  readonly message: Record<string, unknown> | Uint8Array;
+  readonly edits: readonly Edit[];
+  readonly byteEdits: readonly ByteEdit[];
+  readonly wrongKind: boolean;
+  readonly cuts: readonly number[];
+  readonly pings: boolean;
+}
+
+const json = (text: string) => new TextEncoder().encode(text);
+const hex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'));
+
+/** Payloads that somebody has thought of. */
+const known: { json: Uint8Array[]; msgpack: Uint8Array[] } = {
+  json: [
+    ...[
+      '',
+      ' ',
+      'null',
+      '[]',
+      '"ping"',
+      '1',
+      '{}',
+      '{"t":1}',
+      '{"t":null}',
+      '{"t":["ping"]}',
+      '{"t":"ping"',
+    ].map(json),
+    ...[
+      '{"t":"ping","t":"bye"}',
+      '{"t":"bye","t":"ping"}',
+      '{"t":"ping","c":1e999}',
+      '{"t":"ping","c":NaN}',
+    ].map(json),
+    ...['{"t":"cancel","s":01}', '{"t":"cancel","s":-0}', '{"t":"cancel","s":1.0}', '{"t":"pong"}'].map(json),
+    ...[
+      '{"t":"say","s":1,"npc":"mira","text":"\\ud800"}',
+      '{"t":"say","s":1,"npc":"\\udfff","text":"x"}',
+    ].map(json),
+    ...[
+      '{"__proto__":{"t":"bye"}}',
+      '{"t":"observe","kind":"k","__proto__":{"t":"bye"}}',
+      '{"t":"\\u0070ing"}',
+    ].map(json),
+    ...[
+      '\ufeff{"t":"ping"}',
+      '{"t":"ping"}\u0000',
+      '{"t":"ping"} {"t":"ping"}',
+      '{t:"ping"}',
+      "{'t':'ping'}",
+    ].map(json),
+    ...[json('[').length, 33, 1_000, 16_000].map((levels) => json('['.repeat(levels))),
+    ...[32, 33, 2_000].map((levels) =>
+      json(`{"t":"job","s":1,"kind":"k","input":${'['.repeat(levels)}${']'.repeat(levels)}}`),
+    ),
+    encode({ t: 'observe', kind: 'k', deep: nested(31) }, 'json'),
+    json(`{"t":"ping","x":"${'x'.repeat(16_384 - 19)}"}`),
+    json(`{"t":"ping","x":"${'x'.repeat(16_384 - 18)}"}`),
+    json(`{"t":"ping","x":"${'x'.repeat(100_000)}"}`),
+    json(`{${'"t":"ping",'.repeat(1_000)}"t":"ping"}`),
+    json(`{"t":"say","s":1,"npc":"mira","text":"${'x'.repeat(2_001)}"}`),
+    json(`{"t":"say","s":1,"npc":"mira","text":"${'\u0000'.repeat(400).replaceAll('\u0000', '\\u0000')}"}`),
+    hex('7b2274223a2270696e67222c2278223a22ff227d'), // {"t":"ping","x":"<FF>"}
+    hex('7b2274223a2270696e67222c2278223a22eda080227d'), // a surrogate as if it were a character
+    hex('7b2274223a2270696e67222c2278223a22c080227d'), // NUL in two bytes
+    hex('7b002200740022003a0022007000690022007d00'), // UTF-16
+  ],
+  msgpack: [
+    ...[
+      '',
+      'c0',
+      'c1',
+      '80',
+      '90',
+      '93',
+      'a474657374',
+      '81a174c0',
+      '81a17401',
+      '8101a470696e67',
+      'd40100',
+      'c70005',
+    ].map(hex),
+    ...['82a174a470696e67a163cb7ff8000000000000', '82a174a470696e67a163cb7ff0000000000000'].map(hex), // ping NaN, ∞
+    ...['82a174a470696e67a163cfffffffffffffffff', '82a174a470696e67a163d38000000000000000'].map(hex), // c beyond 2^53
+    ...['82a174a470696e67a174a3627965', '82a174a3627965a174a470696e67'].map(hex), // t twice
+    ...[
+      '81a174d9ff70',
+      '81a174daffff70',
+      '81a174dbffffffff70',
+      '81a174c6ffffffff70',
+      'ddffffffff',
+      'dfffffffff',
+    ].map(hex),
+    ...['dc7fff', 'de7fff', 'dd00003fff', 'df00003fff', '81a174a470696e6700', '81a174a470696e6781'].map(hex),
+    ...['81a174c7ff0170', '81a174d6ff00000000', '81a174d7ff0000000000000000', '81a174c70472707172'].map(hex), // extensions
+    ...[
+      '81a174a4706eedfe',
+      '81a174a3eda080',
+      '82a174a470696e67a178a3eda080',
+      '82a174a470696e67a9ff5f70726f746f5f5f80',
+    ].map(hex),
+    ...['82a174a470696e67a95f5f70726f746f5f5f81a174a3627965', '8281a17401a178a174a470696e67'].map(hex), // odd keys
+    ...[32, 33, 1_000, 16_000].map((levels) => new Uint8Array(levels).fill(0x91)),
+    ...[33, 8_000].map((levels) => hex(`81a174${'81a178'.repeat(levels)}c0`)),
+    encode({ t: 'observe', kind: 'k', deep: nested(31) }, 'msgpack'),
+    encode({ t: 'observe', kind: 'k', deep: nested(32) }, 'msgpack'),
+    encode({ t: 'ping', x: 'x'.repeat(16_384 - 12) }, 'msgpack'),
+    encode({ t: 'ping', x: 'x'.repeat(16_384) }, 'msgpack'),
+    encode({ t: 'ping', x: new Uint8Array(100_000) }, 'msgpack'),
+    encode({ t: 'say', s: 1, npc: 'mira', text: 'x'.repeat(2_001) }, 'msgpack'),
+    encode({ t: 'job', s: 1, kind: 'k', input: Array(8_000).fill({}) }, 'msgpack'),
+  ],
+};
+
+const knownPayloads = encodings.chain((encoding) =>
+  fc.record({ encoding: fc.constant(encoding), message: fc.constantFrom(...known[encoding]) }),
+);
+const made = fc.record({
+  encoding: encodings,
+  message: fc.oneof({ weight: 5, arbitrary: clientMessages }, hellos),
+});
+
+export const hostileMessages: fc.Arbitrary<HostileMessage> = fc
+  .tuple(
+    fc.oneof({ weight: 3, arbitrary: made }, knownPayloads),
+    fc.record({
+      sort: fc.constant('message' as const),
+      first: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
+      edits: fc.oneof(fc.constant([]), edits, edits),
+      byteEdits: fc.oneof(fc.constant([]), fc.constant([]), byteEdits),
+      wrongKind: fc.oneof({ weight: 30, arbitrary: fc.constant(false) }, fc.constant(true)),
+      cuts: fc.oneof(fc.constant([]), fc.array(fc.nat(), { maxLength: 20 })),
+      pings: fc.boolean(),
+    }),
+  )
+  .map(([what, how]) => ({ ...what, ...how, edits: what.message instanceof Uint8Array ? [] : how.edits }));
+
+/** The bytes of a hostile message, with a token of the player who sends it where it asks for one. */
+export function payloadOf(hostile: HostileMessage, token: string): Uint8Array {
+  const { message, encoding } = hostile;
+  if (message instanceof Uint8Array) return spoiled(message, hostile.byteEdits);
+  const whole = edited(message, hostile.edits);
+  if (whole.token === tokenHere) whole.token = token;
+  return spoiled(encode(whole, encoding), hostile.byteEdits);
+}
+
+/** What must come of a message: it goes on, perhaps after an `err` with that code, or is closed with one of these. */
+export interface Verdict {
+  readonly err?: ErrorName;
+  readonly closes?: readonly number[];
+  /** `welcome` must come. */
+  readonly welcomed?: boolean;
+}
+
+/** 1006: cut off, without a close frame. */
+const cutOff = 1006;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * The verdict by the protocol's text and the readers of bus/, which have been tried by themselves before. A good
+ * message has the verdict {}: whatever the gateway answers, it goes on.
+ */
+export function verdictOf(
+  hostile: HostileMessage,
+  payload: Uint8Array,
+  token: string,
+  frameBytes: number,
+): Verdict {
+  const { encoding, wrongKind, first } = hostile;
+  const isText = (encoding === 'json') !== wrongKind;
+  if (payload.length > 8 * frameBytes) return { closes: [cutOff] };
+  // A text frame that is no UTF-8 breaks RFC 6455, so the WebSocket layer cuts it off before anybody looks at it.
+  if (isText && !isUtf8(payload)) return { closes: [cutOff] };
+  if (payload.length > frameBytes) return { closes: [closeCodes.tooLarge.code] };
+  if (wrongKind) return { closes: [closeCodes.malformed.code] };
+  let map: Record<string, unknown>;
+  try {
+    map = decode(payload, encoding);
+  } catch {
+    return { closes: [closeCodes.malformed.code] };
+  }
+  try {
+    const message = parseClientMessage(map);
+    if (message.t === 'bye' && !first) return { closes: [closeCodes.bye.code] };
+    if (message.t !== 'hello') return first ? { closes: [closeCodes.malformed.code] } : {};
+    if (!first) return { closes: [closeCodes.malformed.code] };
+    return message.token === token ? { welcomed: true } : { closes: [closeCodes.unauthenticated.code] };
+  } catch (error) {
+    if (first) return { closes: [closeCodes.malformed.code] };
+    return { err: (error as ParleyError).code };
+  }
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    utf8.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Frames that no client should send. */
+export interface Attack {
+  readonly sort: 'frames';
+  readonly encoding: Encoding;
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** `on`: it is odd and allowed. `off`: it must be closed or cut. `either`. `waits`: the gateway waits for the rest. */
+  readonly then: 'on' | 'off' | 'either' | 'waits';
+}
+
+type AttackMaker = (encoding: Encoding, n: number) => Omit<Attack, 'sort' | 'encoding'>;
+
+const own = (encoding: Encoding) => (encoding === 'json' ? opcodes.text : opcodes.binary);
+const ping = (encoding: Encoding) => encode({ t: 'ping', c: 1 }, encoding);
+const none = new Uint8Array();
+const closeBody = (code: number, reason: Uint8Array = none) =>
+  Buffer.concat([Uint8Array.from([code >> 8, code & 255]), reason]);
+
+const makers: AttackMaker[] = [
+  (e, n) => ({
+    name: 'reserved bits',
+    then: 'off',
+    bytes: frame(own(e), ping(e), { reserved: 1 + (n % 7) }),
+  }),
+  (_, n) => ({
+    name: 'a reserved opcode',
+    then: 'off',
+    bytes: frame([3, 4, 5, 6, 7, 11, 12, 13, 14, 15][n % 10]!, none),
+  }),
+  (e) => ({ name: 'no mask', then: 'either', bytes: frame(own(e), ping(e), { masked: false }) }),
+  (e) => ({ name: 'a continuation of nothing', then: 'off', bytes: frame(opcodes.continuation, ping(e)) }),
+  (e) => ({
+    name: 'a message inside another',
+    then: 'off',
+    bytes: Buffer.concat([frame(own(e), ping(e), { fin: false }), frame(own(e), ping(e))]),
+  }),
+  (_, n) => ({ name: 'a ping in pieces', then: 'off', bytes: frame(8 + (n % 3), none, { fin: false }) }),
+  (_, n) => ({
+    name: 'a ping that is too long',
+    then: 'off',
+    bytes: frame(9 + (n % 2), new Uint8Array(126 + (n % 200))),
+  }),
+  (e, n) => ({
+    name: 'a length beyond everything',
+    then: 'off',
+    bytes: frame(own(e), ping(e), {
+      length: [2n ** 64n - 1n, 2n ** 63n, 2n ** 53n, 2n ** 32n, 2n ** 31n, 131_073n][n % 6]!,
+    }),
+  }),
+  (e, n) => ({
+    name: 'a length that is not kept',
+    then: 'waits',
+    bytes: frame(own(e), ping(e), { length: BigInt(ping(e).length + 1 + (n % 100_000)) }),
+  }),
+  (e) => ({
+    name: 'a long form of a short length',
+    then: 'either',
+    bytes: frame(own(e), ping(e), { lengthBytes: 8 }),
+  }),
+  (e, n) => ({ name: 'half a frame', then: 'waits', bytes: frame(own(e), ping(e)).subarray(0, 1 + (n % 8)) }),
+  (_, n) => ({
+    name: 'a close with a code that nobody may send',
+    then: 'off',
+    bytes: frame(opcodes.close, closeBody([0, 999, 1004, 1005, 1006, 1015, 2_999, 5_000, 65_535][n % 9]!)),
+  }),
+  () => ({
+    name: 'a close with half a code',
+    then: 'off',
+    bytes: frame(opcodes.close, Uint8Array.from([3])),
+  }),
+  () => ({
+    name: 'a close whose reason is no text',
+    then: 'off',
+    bytes: frame(opcodes.close, closeBody(1000, hex('ff'))),
+  }),
+  (e, n) => ({
+    name: 'a close, and more',
+    then: 'off',
+    bytes: Buffer.concat([frame(opcodes.close, closeBody(4_000 + (n % 999))), frame(own(e), ping(e))]),
+  }),
+  (_, n) => ({
+    name: 'a flood of pings',
+    then: 'on',
+    bytes: Buffer.concat(Array(500 + (n % 500)).fill(frame(opcodes.ping, new Uint8Array(125)))),
+  }),
+  (_, n) => ({
+    name: 'a flood of pongs',
+    then: 'on',
+    bytes: Buffer.concat(Array(500 + (n % 500)).fill(frame(opcodes.pong, new Uint8Array(n % 126)))),
+  }),
+  (e, n) => ({
+    name: 'a message byte by byte, with pings between',
+    then: 'on',
+    bytes: fragments(own(e), ping(e), [...ping(e).keys()], n % 2 === 0),
+  }),
+  (e, n) => ({
+    name: 'a message of empty pieces',
+    then: 'on',
+    bytes: fragments(own(e), ping(e), Array(500 + (n % 500)).fill(0)),
+  }),
+  (e, n) => ({
+    name: 'a message whose pieces are too long together',
+    then: 'off',
+    bytes: Buffer.concat([
+      ...Array(9)
+        .fill(frame(own(e), new Uint8Array(16_000 + (n % 300)).fill(0x20), { fin: false }))
+        .slice(0, 1),
+      ...Array(9).fill(
+        frame(opcodes.continuation, new Uint8Array(16_000 + (n % 300)).fill(0x20), { fin: false }),
+      ),
+    ]),
+  }),
+];
+
+export const attacks: fc.Arbitrary<Attack> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(fc.constantFrom(...makers), encodings, fc.nat())
+      .map(([make, encoding, n]): Attack => ({ sort: 'frames', encoding, ...make(encoding, n) })),
+  },
+  fc
+    .tuple(encodings, fc.uint8Array({ minLength: 1, maxLength: 300 }))
+    .map(
+      ([encoding, bytes]): Attack => ({ sort: 'frames', encoding, name: 'any bytes', bytes, then: 'waits' }),
+    ),
+  fc.tuple(encodings, byteEdits).map(
+    ([encoding, changes]): Attack => ({
+      sort: 'frames',
+      encoding,
+      name: 'a spoiled frame',
+      bytes: spoiled(frame(own(encoding), ping(encoding)), changes),
+      then: 'waits',
+    }),
+  ),
+);
+
+/** How an attack may end the connection beside the codes of the protocol: cut off, or as RFC 6455 says. */
+export const endsOfAttacks: readonly number[] = [cutOff, 1002, 1005, 1007, 1009];
