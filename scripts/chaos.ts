@@ -59,7 +59,7 @@ async function runOn(options: StageOptions, group: readonly Fault[], how: Plan, 
 const startedAt = performance.now();
 say(tableHead());
 await runOn({ engine: 'recorded' }, of('plain'), plan);
-await runOn({ engine: 'recorded', speed: 8 }, of('fast'), plan);
+await runOn({ engine: 'recorded', speed: 4, merged: 40 }, of('fast'), plan);
 if ('program' in toxiproxy) {
   await runOn({ engine: 'recorded', toxiproxy: toxiproxy.program }, of('proxied'), plan);
 } else for (const { title } of of('proxied')) show({ title, result: undefined, skipped: toxiproxy.missing });

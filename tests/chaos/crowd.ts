@@ -6,7 +6,7 @@ import { History } from '../../bus/history.ts';
 import { createKeys } from '../../bus/subjects.ts';
 import { type Heard, type Patience, Player, usualPatience } from './player.ts';
 import { authoredLines, npc, type Stage } from './stage.ts';
-import { historyFault, judge, recordedAnswer, type Verdict } from './verdict.ts';
+import { historyFault, judge, recordedAnswers, type Verdict } from './verdict.ts';
 
 export interface CrowdOptions {
   readonly players: number;
@@ -180,14 +180,8 @@ export class Crowd implements Disposable {
         `${heard.player.name} s ${heard.s} (${heard.last} pieces, ${heard.losses} connections lost, ${attempts} attempts): ${text}`,
       );
     };
-    const known = new Map<string, string>();
-    const expected = (heard: Heard) => {
-      if (this.#stage.engine !== 'recorded') return undefined;
-      const key = `${heard.maxTokens} ${heard.words}`;
-      const text = known.get(key) ?? recordedAnswer(heard);
-      known.set(key, text);
-      return text;
-    };
+    const { engine, merged } = this.#stage;
+    const expected = engine === 'recorded' ? recordedAnswers(merged) : () => undefined;
     for (const heard of this.heard) {
       const verdict = judge(heard, expected(heard), authoredLines);
       verdicts.set(heard, verdict);

@@ -318,12 +318,12 @@ async function slowClient(stage: Stage): Promise<Result> {
   using others = await Crowd.join(stage, { players: 10, at: 'first' });
   const [player] = slow.players;
   const pausedBefore = await pauses(stage);
-  for (let i = 0; i < 8; i++) slow.heard.push(player!.say(npc, `Tell me everything (${i}).`, 8_192));
+  for (let i = 0; i < 8; i++) slow.heard.push(player!.say(npc, `Tell me everything (${i}).`, 3_500));
   await slow.begun(3);
   const from = performance.now();
   player!.stopReading();
-  await others.askOnAndOn(() => 400, 200);
-  await sleep(8_000);
+  await others.askOnAndOn(() => 200, 200);
+  await sleep(10_000);
   others.stopAsking();
   await others.ended(patientMs);
   const paused = (await pauses(stage)) - pausedBefore;

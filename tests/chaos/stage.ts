@@ -16,6 +16,8 @@ export interface StageOptions {
   readonly workers?: number;
   /** The recorded engine's speed; 1 is the real model's on one stream alone. */
   readonly speed?: number;
+  /** Recorded pieces in one piece. */
+  readonly merged?: number;
   readonly env?: NodeJS.ProcessEnv;
   /** Path of toxiproxy: then everything goes through it. */
   readonly toxiproxy?: string;
@@ -102,13 +104,15 @@ function through(url: string, port: number | undefined): string {
 export class Stage implements AsyncDisposable {
   readonly stack: ProxiedStack;
   readonly engine: StageOptions['engine'];
+  readonly merged: number;
   readonly #workers: number;
   readonly #frozen = new Set<Service>();
   readonly #program: string | undefined;
 
   private constructor(options: StageOptions) {
-    const { engine, workers = 2, speed = usualSpeed, env, toxiproxy, onLog } = options;
+    const { engine, workers = 2, speed = usualSpeed, merged = 1, env, toxiproxy, onLog } = options;
     this.engine = engine;
+    this.merged = merged;
     this.#workers = workers;
     this.#program = toxiproxy;
     this.stack = new ProxiedStack({
@@ -117,7 +121,7 @@ export class Stage implements AsyncDisposable {
       gateways: 0,
       workers: 0,
       workerEntry: engine === 'recorded' ? 'tests/chaos/worker.ts' : undefined,
-      env: { ...settings, CHAOS_SPEED: String(speed), ...env },
+      env: { ...settings, CHAOS_SPEED: String(speed), CHAOS_MERGED: String(merged), ...env },
       onLog,
     });
   }

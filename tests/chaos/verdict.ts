@@ -1,10 +1,10 @@
 // What a player read against what must have been read. The recorded engine's answer is a pure function of the
 // words, so every character is known beforehand; of the real model's answer the history has the only other copy.
 
-import { readRecording } from '../../bench/recorded/recording.ts';
 import { script } from '../../bench/recorded/script.ts';
 import type { HistoryTurn } from '../../bus/history.ts';
 import type { Heard } from './player.ts';
+import { chaosRecording } from './recording.ts';
 
 export interface Verdict {
   /** Characters that are missing from what was read. */
@@ -20,22 +20,21 @@ export interface Verdict {
   readonly fault?: string;
 }
 
-const recording = readRecording();
-
-/** What the recorded engine answers. */
-export function recordedAnswer({
-  npc,
-  words,
-  maxTokens,
-}: Pick<Heard, 'npc' | 'words' | 'maxTokens'>): string {
-  let text = '';
-  let tokens = 0;
-  for (const [piece, , cost] of script(recording, { npc, player: words }, { seed: 0, endless: true })) {
-    tokens += cost;
-    if (tokens > maxTokens) break;
-    text += piece;
-  }
-  return text;
+/** What the recorded engine answers, with `merged` recorded pieces in one. */
+export function recordedAnswers(
+  merged: number,
+): (asked: Pick<Heard, 'npc' | 'words' | 'maxTokens'>) => string {
+  const recording = chaosRecording(merged);
+  return ({ npc, words, maxTokens }) => {
+    let text = '';
+    let tokens = 0;
+    for (const [piece, , cost] of script(recording, { npc, player: words }, { seed: 0, endless: true })) {
+      tokens += cost;
+      if (tokens > maxTokens) break;
+      text += piece;
+    }
+    return text;
+  };
 }
 
 /** Judges an answer. `expected` is what a whole one says; undefined where only the history knows it. */
