@@ -47,7 +47,7 @@ export function decode(bytes: Uint8Array, encoding: Encoding): Record<string, un
     if (cause instanceof ParleyError) throw cause;
     throw new ParleyError('bad_message', `not ${encoding === 'json' ? 'JSON' : 'MessagePack'}`, { cause });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array) {
     throw new ParleyError('bad_message', 'a message is a map');
   }
   return value as Record<string, unknown>;

@@ -23,21 +23,22 @@ for attempt in range(10):
                     hello["resume"] = {"session": m["session"], "key": m["key"], "streams": [stream]}
                     if state == "unknown":  # what we say has not arrived yet
                         ws.send(json.dumps({"t": "say", "s": 1, "npc": npc, "text": text}))
-                    if state == "lost":
+                    elif state == "lost":
                         m = {"t": "err", "s": 1, "code": "lost"}
-                if m["t"] == "reconnect":  # this gateway is stopping: stay so long, then TimeoutError and come back
+                elif m["t"] == "reconnect":  # this gateway is stopping: stay so long, then TimeoutError, and come back
                     leave_at = time.monotonic() + m["afterMs"] / 1000
-                if m["t"] == "err" and m.get("s") == 1 or m["t"] == "end" and m["s"] == 1 and m["n"] <= stream["n"]:
+                if m.get("s") == 1 and (m["t"] == "err" or m["t"] == "end" and m["n"] <= stream["n"]):
                     break
-                if m["t"] in ("tok", "act", "end") and m["s"] == 1 and m["n"] > stream["n"]:
+                if m.get("s") == 1 and m["t"] in ("tok", "act", "end") and m["n"] > stream["n"]:
                     if m["t"] == "end" or m.get("f", m["n"]) != stream["n"] + 1:
                         raise ConnectionError("a piece is missing")
                     stream["n"] = m["n"]
                     print(m.get("d", ""), end="", flush=True)
         print("\n", m)  # the end of `with` closed with 1000: goodbye
-        break
+        sys.exit(m["t"] == "err")
     except (OSError, WebSocketException) as lost:
         code = getattr(getattr(lost, "rcvd", None), "code", 1006)
         if code == 1000 or code // 100 == 44 and code not in (4408, 4429):
             raise
         print(f"\n[{lost!r}]", file=sys.stderr)
+sys.exit("The server does not come back.")

@@ -7,18 +7,29 @@ import type { Config } from '../runtime/config.ts';
 import type { ErrorName } from '../runtime/errors.ts';
 import type { Session } from './session.ts';
 
+/** `detail` names the field of a `bad_message`; the client may read it. */
+export interface Refusal {
+  readonly code: ErrorName;
+  readonly detail?: string;
+}
+
 export type Admission =
   | { readonly admitted: true; readonly character: Character; readonly budgetMs: number }
   /** A known stream number: there is nothing to do and nothing to complain about. */
   | { readonly admitted: false; readonly repeat: true }
-  | { readonly admitted: false; readonly repeat: false; readonly code: ErrorName };
+  | ({ readonly admitted: false; readonly repeat: false } & Refusal);
 
 export type AdmitLimits = Pick<
   Config,
   'maxTextChars' | 'maxContextChars' | 'maxStreams' | 'maxTokens' | 'budgetMs'
 >;
 
-const refuse = (code: ErrorName): Admission => ({ admitted: false, repeat: false, code });
+const refuse = (code: ErrorName, detail?: string): Admission => ({
+  admitted: false,
+  repeat: false,
+  code,
+  detail,
+});
 
 export function admit(
   say: Say,
@@ -32,11 +43,13 @@ export function admit(
   const character = characters.get(say.npc);
   if (!character) return refuse('unknown_npc');
   if (say.topic !== undefined && !Object.hasOwn(character.topics, say.topic)) return refuse('unknown_topic');
-  if (say.text !== undefined && say.text.trim() === '') return refuse('bad_message');
+  if (say.text !== undefined && say.text.trim() === '') return refuse('bad_message', 'text: is blank');
   // Counted as a client counts: JavaScript's length, UTF-16 units, is the bound for every language.
   if ((say.text?.length ?? 0) > limits.maxTextChars) return refuse('text_too_long');
   if ((say.context?.length ?? 0) > limits.maxContextChars) return refuse('text_too_long');
-  if ((say.maxTokens ?? 0) > limits.maxTokens) return refuse('bad_message');
+  if ((say.maxTokens ?? 0) > limits.maxTokens) {
+    return refuse('bad_message', `maxTokens: at most ${limits.maxTokens}`);
+  }
   const replaced = say.mode === 'alongside' ? 0 : runningWith(session, say.npc);
   if (session.running - replaced >= limits.maxStreams) return refuse('too_many_streams');
   return { admitted: true, character, budgetMs: Math.min(say.budgetMs ?? limits.budgetMs, limits.budgetMs) };

@@ -157,7 +157,8 @@ export class Door {
     try {
       hello = parseClientMessage(message);
     } catch {
-      return this.close(connection, 'malformed');
+      const noToken = message.t === 'hello' && typeof message.token !== 'string';
+      return this.close(connection, noToken ? 'unauthenticated' : 'malformed');
     }
     if (hello.t !== 'hello') return this.close(connection, 'malformed');
     clearTimeout(connection.helloTimer);
@@ -261,8 +262,8 @@ export class Door {
     if (retryMs > 0) return this.refuse(connection, 'rate_limited', say.s, undefined, retryMs);
     if (!this.parts.gameLimit.admit())
       return this.refuse(connection, 'overloaded', say.s, undefined, gameRetryMs);
-    const code = this.parts.sessions.say(session, say);
-    if (code) this.refuse(connection, code, say.s);
+    const refusal = this.parts.sessions.say(session, say);
+    if (refusal) this.refuse(connection, refusal.code, say.s, refusal.detail);
   }
 
   private refuse(

@@ -53,10 +53,14 @@ export class Endings {
     flushStream(stream);
   }
 
+  // What the gateway ends after the first piece no worker has as the player should read it: `worker` is forgotten, so
+  // that another gateway calls it lost and not by the name that the worker had for it.
+
   /** An end that the gateway decides: a stream that was cancelled before or without its worker. */
   stopped(stream: Stream, reason: EndReason): void {
     const end = this.endMessage(stream, reason);
     if (stream.seen === 0) stream.written = [end];
+    stream.worker = undefined;
     this.commitKept(stream, reason);
     this.finish(stream, reason);
     deliverTerminal(stream, end);
@@ -66,6 +70,7 @@ export class Endings {
   failed(stream: Stream, code: ErrorName): void {
     const err: Err = { t: 'err', s: stream.s, code, message: errorCodes[code].message };
     if (stream.seen > 0) err.partial = true;
+    stream.worker = undefined;
     this.commitKept(stream, 'lost');
     this.finish(stream, code);
     deliverTerminal(stream, err);

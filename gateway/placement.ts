@@ -108,6 +108,7 @@ export class Placement implements StreamEvents {
       }
       return Promise.resolve('resumed');
     }
+    if (stream.ended && stream.worker === undefined) return Promise.resolve('lost');
     stream.attached?.('resumed');
     stream.state = 'attaching';
     stream.terminal = undefined;
@@ -392,5 +393,9 @@ export class Placement implements StreamEvents {
 
 /** Sends what the gateway has kept of a stream, or asks the worker for it. */
 export function catchUp(stream: Stream, placement: Placement): void {
-  if (!flushStream(stream)) void placement.attach(stream, stream.sent);
+  if (flushStream(stream)) return;
+  void placement.attach(stream, stream.sent).then((state) => {
+    // It had ended, and its worker has it no more: what is missing is missing for good.
+    if (state === 'lost' && stream.session.socket) placement.endings.failed(stream, 'lost');
+  });
 }

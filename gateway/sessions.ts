@@ -7,9 +7,8 @@ import type { Say } from '../bus/protocol.ts';
 import type { SessionStore, StreamRecord } from '../bus/session-store.ts';
 import type { Character } from '../npcs/characters.ts';
 import type { Config } from '../runtime/config.ts';
-import type { ErrorName } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
-import { admit } from './admit.ts';
+import { admit, type Refusal } from './admit.ts';
 import type { Placement } from './placement.ts';
 import { PlayerLimits } from './player-limits.ts';
 import type { Session, Socket } from './session.ts';
@@ -75,9 +74,9 @@ export class Sessions {
   // ---- speaking ----
 
   /** Begins a stream, or says why not; undefined when there is nothing to say. */
-  say(session: Session, say: Say): ErrorName | undefined {
+  say(session: Session, say: Say): Refusal | undefined {
     const admission = admit(say, session, this.parts.characters(), this.parts.config);
-    if (!admission.admitted) return admission.repeat ? undefined : admission.code;
+    if (!admission.admitted) return admission.repeat ? undefined : admission;
     session.streams ??= new Map();
     if (say.mode !== 'alongside') {
       for (const other of session.streams.values()) {

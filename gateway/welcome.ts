@@ -8,7 +8,7 @@ import type { Character } from '../npcs/characters.ts';
 import type { Config } from '../runtime/config.ts';
 import type { GatewayMetrics } from '../runtime/metrics.ts';
 import type { Claim } from './claims.ts';
-import { flushStream, flushUnsent } from './delivery.ts';
+import { flushUnsent } from './delivery.ts';
 import { catchUp, type Placement } from './placement.ts';
 import type { Session, Socket } from './session.ts';
 import { Stream } from './stream.ts';
@@ -130,8 +130,7 @@ export class Welcome {
     for (const stream of session.streams?.values() ?? []) {
       if (!session.flowing) return;
       if (stream.state === 'attaching') continue;
-      if (stream.ended) flushStream(stream);
-      else catchUp(stream, this.parts.placement);
+      catchUp(stream, this.parts.placement);
     }
   }
 

@@ -1,12 +1,11 @@
 // Input that nobody would write: whatever comes in, from a player or over the bus, is read, or refused by name, and
-// nothing else happens. First the readers by themselves, then a real gateway with sockets that mean harm.
+// nothing else happens. Here the readers by themselves; tests/fuzz-gateway.test.ts sends the like to a real gateway.
 
 import { isDeepStrictEqual } from 'node:util';
-import { connect } from '@nats-io/transport-node';
 import fc from 'fast-check';
 import { Unpackr } from 'msgpackr';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decode, encode, encodingOf } from '../bus/codec.ts';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { decode, encode } from '../bus/codec.ts';
 import {
   frameAttempt,
   frameBody,
@@ -19,27 +18,25 @@ import {
 } from '../bus/frames.ts';
 import { clientMessageKinds, type Encoding, parseClientMessage } from '../bus/protocol.ts';
 import { createKeys, createSubjects, decodeId, encodeId } from '../bus/subjects.ts';
-import { closeCodes, type ErrorName, ParleyError } from '../runtime/errors.ts';
-import { Crowd } from './fuzz/crowd.ts';
-import { attacks, hostileMessages, hostileTokens, tokenOf } from './fuzz/hostile.ts';
+import { type ErrorName, ParleyError } from '../runtime/errors.ts';
 import { spelledMaps } from './fuzz/messagepack.ts';
 import { clientMessages, envelopes, hellos, idFields } from './fuzz/messages.ts';
-import { casesTried, hold, holdAgainstServer, runs, seed, timeoutMs } from './fuzz/runs.ts';
+import { casesTried, hold, runs, seed, timeoutMs } from './fuzz/runs.ts';
 import { byteEdits, edited, edits, maps, nested, oddValues, spoiled, values, words } from './fuzz/values.ts';
-import { useStack } from './helpers/stack.ts';
 
 const encodings = ['json', 'msgpack'] as const;
 const encodingsTried = fc.constantFrom<Encoding>(...encodings);
 
+vi.setConfig({ testTimeout: timeoutMs });
 beforeAll(() => console.log(`fuzz: seed ${seed}, ${runs} cases of each property`));
 afterAll(() => console.log(`fuzz: seed ${seed}, ${casesTried()} cases tried`));
 
-/** What `work` gives, or undefined when it refuses by one of `names`. Throws for whatever else it does. */
-function orRefused<T>(work: () => T, names: readonly ErrorName[] = ['bad_message']): T | undefined {
+/** What `work` gives, or undefined when it refuses with `bad_message`. Throws for whatever else it does. */
+function orRefused<T>(work: () => T): T | undefined {
   try {
     return work();
   } catch (error) {
-    if (error instanceof ParleyError && names.includes(error.code)) return undefined;
+    if (error instanceof ParleyError && error.code === 'bad_message') return undefined;
     throw error;
   }
 }
@@ -64,8 +61,12 @@ describe('the codec', () => {
     const reference = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
     hold(
       fc.property(spelledMaps, ({ value, bytes }) => {
-        const read = decode(bytes, 'msgpack');
-        return isDeepStrictEqual(read, value) && isDeepStrictEqual(read, reference.unpack(bytes));
+        const frame = Uint8Array.from(bytes);
+        const read = decode(frame, 'msgpack');
+        // The memory of a frame is uWS's again when its handler returns: nothing of it is kept.
+        frame.fill(0);
+        expect(isDeepStrictEqual(read, value)).toBe(true);
+        expect(isDeepStrictEqual(read, reference.unpack(bytes))).toBe(true);
       }),
     );
   });
@@ -103,17 +104,9 @@ describe('the codec', () => {
     const promises =
       encoding === 'json'
         ? ['[', '{"a":', '[[],', '{"a":"', '"\\', '1', '[1e308,']
-        : [
-            'dd7fffffff',
-            'df7fffffff',
-            'c6ffffffff',
-            'dbffffffff',
-            'dcffff',
-            '91',
-            '8180',
-            'dd00003fff80',
-            'a1',
-          ].map((hex) => Buffer.from(hex, 'hex').toString('latin1'));
+        : 'dd7fffffff df7fffffff c6ffffffff dbffffffff dcffff 91 8180 dd00003fff80 a1'
+            .split(' ')
+            .map((hex) => Buffer.from(hex, 'hex').toString('latin1'));
     const hostile = fc
       .tuple(
         fc.constantFrom(...promises),
@@ -361,138 +354,5 @@ describe('messages of clients', () => {
       }),
       runs * 3,
     );
-  });
-});
-
-describe('a gateway', () => {
-  // Limits that would stop a hostile player before the readers do have tests of their own.
-  const stack = useStack({
-    workers: 0,
-    env: {
-      PARLEY_MESSAGES_PER_SECOND: '10000',
-      PARLEY_MESSAGE_BURST: '10000',
-      PARLEY_SAYS_PER_SECOND: '10000',
-      PARLEY_SAY_BURST: '10000',
-      PARLEY_HANDSHAKES_PER_SECOND: '100000',
-    },
-  });
-  const together = 16;
-  let crowd: Crowd;
-  let pid: number | undefined;
-  beforeAll(async () => {
-    crowd = new Crowd(stack, together);
-    await crowd.begin();
-    pid = stack.local.gateways[0]!.pid;
-  });
-  const crowds = <T>(of: fc.Arbitrary<T>) => fc.array(of, { minLength: together, maxLength: together });
-
-  test(
-    'answers each message as the protocol says, and nobody else notices',
-    async () => {
-      const rounds = Math.ceil(runs / 4);
-      await holdAgainstServer(
-        fc.asyncProperty(crowds(hostileMessages), (acts) => crowd.act(acts)),
-        rounds,
-        together,
-      );
-    },
-    timeoutMs,
-  );
-
-  test(
-    'survives frames that no client should send, and nobody else notices',
-    async () => {
-      const rounds = Math.ceil(runs / 12);
-      await holdAgainstServer(
-        fc.asyncProperty(crowds(attacks), (acts) => crowd.act(acts)),
-        rounds,
-        together,
-      );
-    },
-    timeoutMs,
-  );
-
-  test(
-    'lets in nobody whom no key of the game vouches for, and says so',
-    async () => {
-      const { secret } = stack.local.key;
-      const one = fc.asyncProperty(crowds(fc.tuple(hostileTokens, encodingsTried)), async (knocks) => {
-        await Promise.all(
-          knocks.map(async ([token, encoding]) => {
-            const code = await crowd.knock(encoding, tokenOf(token, secret));
-            if (code === undefined) expect(token.signedBy, JSON.stringify(token)).toBe('us');
-            // 4409: the players of good tokens are one and the same.
-            else expect([4400, 4401, 4409, 4413], JSON.stringify(token)).toContain(code);
-          }),
-        );
-      });
-      await holdAgainstServer(one, Math.ceil(runs / 50), together);
-    },
-    timeoutMs,
-  );
-
-  test(
-    'answers a backend whatever it sends',
-    async () => {
-      const url = new URL(stack.local.natsUrl());
-      const nats = await connect({ servers: url.host, user: url.username, pass: url.password });
-      const subjects = createSubjects(stack.local.config.prefix);
-      const [, , npcSays] = envelopes.find(([name]) => name === 'npc say')!;
-      const sent = fc.oneof(
-        fc.tuple(
-          fc.constant(subjects.push('nobody')),
-          fc.oneof(
-            maps.map((map) => encode(map, 'json')),
-            fc.uint8Array(),
-          ),
-        ),
-        fc.tuple(
-          fc.constant(subjects.push('nobody')),
-          fc.constantFrom(...[33, 4_000].map((n) => encode(nested(n), 'json'))),
-        ),
-        fc
-          .tuple(fc.constantFrom('mira', 'nobody'), npcSays, edits, encodingsTried)
-          .map(
-            ([npc, map, changes, to]) => [subjects.npcSay(npc), encode(edited(map, changes), to)] as const,
-          ),
-      );
-      try {
-        const one = fc.asyncProperty(sent, async ([subject, payload]) => {
-          const { data } = await nats.request(subject, payload, { timeout: 60_000 });
-          const reply = decode(data, encodingOf(data));
-          expect(reply.status ?? reply.players, JSON.stringify(reply)).toBeDefined();
-          await crowd.neighboursAreWell();
-        });
-        await holdAgainstServer(one, Math.ceil(runs / 5), 1);
-      } finally {
-        await nats.close();
-      }
-    },
-    timeoutMs,
-  );
-
-  test('has counted what it refused, and its log has no fault in it', async () => {
-    crowd.end();
-    console.log('fuzz: errs', Object.fromEntries(crowd.errs), 'closes', Object.fromEntries(crowd.closes));
-    for (const code of ['bad_message', 'unknown_type']) expect(crowd.errs.get(code), code).toBeGreaterThan(0);
-    for (const code of [1000, 4400, 4401, 4413])
-      expect(crowd.closes.get(code), String(code)).toBeGreaterThan(0);
-    for (const [code, count] of crowd.errs) {
-      expect(
-        await stack.metric('parley_gateway_refused_total', `code="${code}"`),
-        code,
-      ).toBeGreaterThanOrEqual(count);
-    }
-    for (const { code } of Object.values(closeCodes)) {
-      const count = crowd.closes.get(code) ?? 0;
-      expect(
-        await stack.metric('parley_gateway_closes_total', `code="${code}"`),
-        String(code),
-      ).toBeGreaterThanOrEqual(count);
-    }
-    expect(stack.local.gateways[0]!.pid).toBe(pid);
-    expect((await fetch(`${stack.local.http()}/readyz`)).status).toBe(200);
-    const faults = stack.logs.filter((line) => !line.startsWith('{') || JSON.parse(line).level >= 50);
-    expect(faults).toEqual([]);
   });
 });

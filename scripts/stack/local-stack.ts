@@ -27,6 +27,8 @@ export interface StackOptions {
   readonly ephemeral?: boolean;
   /** Entry file of the workers, from the root of the repository. */
   readonly workerEntry?: string;
+  /** Where the nats-server tells about itself over HTTP; nowhere when absent. */
+  readonly natsMonitorPort?: number;
   /** Progress, for a person. */
   readonly say?: (line: string) => void;
   /** Each line of the logs of gateways and workers. */
@@ -258,7 +260,12 @@ export class LocalStack implements AsyncDisposable {
         ...ids('gw', gateways).map((id) => this.natsUser('gateway', id)),
         ...ids(config.tier, workers).map((id) => this.natsUser('worker', id)),
       ];
-      this.natsServer = new NatsServer({ dir: data('nats'), home, users });
+      this.natsServer = new NatsServer({
+        dir: data('nats'),
+        home,
+        users,
+        monitorPort: options.natsMonitorPort,
+      });
     }
     if (config.redisUrl === '') {
       this.redisServer = new RedisServer({

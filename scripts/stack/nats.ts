@@ -22,6 +22,8 @@ export interface NatsOptions {
   readonly users: readonly NatsUser[];
   /** Wanted port; a free one when absent. */
   readonly port?: number;
+  /** Where it tells about itself over HTTP; nowhere when absent. */
+  readonly monitorPort?: number;
 }
 
 const readyMs = 15_000;
@@ -29,16 +31,18 @@ const readyMs = 15_000;
 export class NatsServer extends Service<void> {
   private readonly dir: string;
   private readonly program: string;
+  private readonly monitorPort: number | undefined;
   private readonly users = new Map<string, NatsUser & { readonly password: string }>();
   private bound: number | undefined;
   /** One reload at a time: the server does not say which one it has done. */
   private reloading: Promise<unknown> = Promise.resolve();
 
-  constructor({ dir, home, users, port }: NatsOptions) {
+  constructor({ dir, home, users, port, monitorPort }: NatsOptions) {
     super('nats-server');
     this.dir = dir;
     this.program = serverProgram(home, 'natsServer');
     this.bound = port;
+    this.monitorPort = monitorPort;
     for (const user of users) this.remember(user);
   }
 
@@ -108,6 +112,7 @@ export class NatsServer extends Service<void> {
     const conf = {
       host: '127.0.0.1',
       port: this.bound ?? -1, // -1: the server picks a free one
+      ...(this.monitorPort !== undefined && { http: `127.0.0.1:${this.monitorPort}` }),
       max_payload: 1_048_576,
       max_pending: 67_108_864, // of one client, in bytes; beyond it that client is a slow consumer and is cut off
       write_deadline: '10s',

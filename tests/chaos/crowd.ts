@@ -132,10 +132,12 @@ export class Crowd implements Disposable {
   /** Resolves when each answer asked for until now has begun. Rejects when one does not. */
   async begun(pieces = 1, withinMs = 30_000): Promise<void> {
     const late = performance.now() + withinMs;
-    while (this.heard.some((h) => h.last < pieces && !h.terminal)) {
+    const asked = [...this.heard];
+    for (;;) {
+      const waiting = asked.filter((h) => h.last < pieces && !h.terminal);
+      if (waiting.length === 0) return;
       if (performance.now() > late) {
-        const waiting = this.heard.filter((h) => h.last < pieces && !h.terminal);
-        throw new Error(`${waiting.length} of ${this.heard.length} answers have not begun`);
+        throw new Error(`${waiting.length} of ${asked.length} answers have not begun`);
       }
       await sleep(20);
     }

@@ -12,6 +12,8 @@ import { npc, type Stage } from './stage.ts';
 export interface Plan {
   /** Players of the kills; other faults take a share of them. */
   readonly streams: number;
+  /** How long an answer takes under a fault that is short. */
+  readonly answerMs: number;
   /** How long a server is away. */
   readonly outageMs: number;
   /** How long a process is frozen; longer than anybody's patience. */
@@ -78,7 +80,7 @@ const first = (members: readonly NodeProcess[]) => members[0]!;
 /** Gone at once; back a little later, as an orchestrator would have it. */
 async function killed(service: Service): Promise<void> {
   await service.kill();
-  await sleep(3_000);
+  await sleep(2_000);
   await service.start();
 }
 
@@ -94,18 +96,16 @@ export const faults: readonly Fault[] = [
     title: 'kill -9 of a gateway',
     stage: 'plain',
     withModel: true,
-    run: (stage, { streams }) =>
-      under(stage, { players: streams, at: 'first', answerMs: 6_000 }, () =>
-        killed(first(stage.stack.gateways)),
-      ),
+    run: (stage, { streams, answerMs }) =>
+      under(stage, { players: streams, at: 'first', answerMs }, () => killed(first(stage.stack.gateways))),
   },
   {
     name: 'kill-worker',
     title: 'kill -9 of a worker',
     stage: 'plain',
     withModel: true,
-    run: (stage, { streams }) =>
-      under(stage, { players: streams, answerMs: 6_000 }, () => killed(first(stage.stack.workers))),
+    run: (stage, { streams, answerMs }) =>
+      under(stage, { players: streams, answerMs }, () => killed(first(stage.stack.workers))),
   },
   {
     // The players are elsewhere when it wakes up and still believes that it holds their sessions.
@@ -155,7 +155,7 @@ export const faults: readonly Fault[] = [
       using crowd = await Crowd.join(stage, { players: share(streams, 0.4) });
       const from = performance.now();
       const length = tokens(stage, 1_500);
-      for (let round = 0; round < 3; round++) {
+      for (let round = 0; round < 2; round++) {
         const asked = await crowd.ask(length, askingMs);
         // Each line is cut within the last few pieces of its answer, and again when the player is back.
         await Promise.all(
@@ -179,8 +179,8 @@ export const faults: readonly Fault[] = [
     title: 'NATS restarted',
     stage: 'plain',
     withModel: true,
-    run: (stage, { streams }) =>
-      under(stage, { players: share(streams, 0.4), answerMs: 6_000 }, () => away(stage.stack.nats, 0)),
+    run: (stage, { streams, answerMs }) =>
+      under(stage, { players: share(streams, 0.4), answerMs }, () => away(stage.stack.nats, 0)),
   },
   {
     name: 'nats-away',
@@ -230,8 +230,8 @@ export const faults: readonly Fault[] = [
     name: 'cut-players',
     title: 'network: players cut off for 2 s',
     stage: 'proxied',
-    run: (stage, { streams }) =>
-      under(stage, { players: share(streams, 0.4), answerMs: 6_000 }, () =>
+    run: (stage, { streams, answerMs }) =>
+      under(stage, { players: share(streams, 0.4), answerMs }, () =>
         cut(stage, stage.proxies('players').slice(0, 1), 2_000),
       ),
   },

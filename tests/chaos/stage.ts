@@ -19,6 +19,8 @@ export interface StageOptions {
   /** Recorded pieces in one piece. */
   readonly merged?: number;
   readonly env?: NodeJS.ProcessEnv;
+  /** Where NATS tells about itself, for `natsFigures`. */
+  readonly natsMonitorPort?: number;
   /** Path of toxiproxy: then everything goes through it. */
   readonly toxiproxy?: string;
   readonly onLog?: (line: string) => void;
@@ -108,13 +110,24 @@ export class Stage implements AsyncDisposable {
   readonly #workers: number;
   readonly #frozen = new Set<Service>();
   readonly #program: string | undefined;
+  readonly #natsMonitorPort: number | undefined;
 
   private constructor(options: StageOptions) {
-    const { engine, workers = 2, speed = usualSpeed, merged = 1, env, toxiproxy, onLog } = options;
+    const {
+      engine,
+      workers = 2,
+      speed = usualSpeed,
+      merged = 1,
+      env,
+      toxiproxy,
+      natsMonitorPort,
+      onLog,
+    } = options;
     this.engine = engine;
     this.merged = merged;
     this.#workers = workers;
     this.#program = toxiproxy;
+    this.#natsMonitorPort = natsMonitorPort;
     this.stack = new ProxiedStack({
       ephemeral: true,
       // Members are started below, one after the other, so that each finds its proxies.
@@ -122,6 +135,7 @@ export class Stage implements AsyncDisposable {
       workers: 0,
       workerEntry: engine === 'recorded' ? 'tests/chaos/worker.ts' : undefined,
       env: { ...settings, CHAOS_SPEED: String(speed), CHAOS_MERGED: String(merged), ...env },
+      natsMonitorPort,
       onLog,
     });
   }
@@ -182,6 +196,24 @@ export class Stage implements AsyncDisposable {
         await sleep(50);
       }
     }
+  }
+
+  /** What NATS holds now. */
+  async natsFigures(): Promise<{ subscriptions: number; connections: number }> {
+    const url = `http://127.0.0.1:${this.#natsMonitorPort}/varz`;
+    const varz = await (await fetch(url, { signal: AbortSignal.timeout(2_000) })).json();
+    const { subscriptions, connections } = varz as { subscriptions: number; connections: number };
+    return { subscriptions, connections };
+  }
+
+  /** What a gateway holds now. */
+  async held(gateway: number): Promise<{ sessions: number; streams: number }> {
+    const http = this.stack.http(gateway);
+    const [sessions, streams] = await Promise.all([
+      this.metric(http, 'parley_gateway_sessions'),
+      this.metric(http, 'parley_gateway_streams'),
+    ]);
+    return { sessions, streams };
   }
 
   /** A number that a process tells of itself, summed over its labels. */

@@ -310,8 +310,8 @@ const makers: ((encoding: Encoding, n: number) => Frames)[] = [
   (e, n) => ({
     name: 'a close, and more',
     outcome: 'off',
-    code: 4_000 + (n % 999),
-    bytes: Buffer.concat([frame(opcodes.close, closeBody(4_000 + (n % 999))), frame(own(e), ping(e))]),
+    code: 3_000 + (n % 999),
+    bytes: Buffer.concat([frame(opcodes.close, closeBody(3_000 + (n % 999))), frame(own(e), ping(e))]),
   }),
   (_, n) => ({
     name: 'a flood of pings',

@@ -1,5 +1,5 @@
-// How much is tried and from which seed. FUZZ_SEED=… repeats a run; FUZZ_RUNS=… is the number of cases of each
-// property, so that `FUZZ_RUNS=200000 npx vitest run tests/fuzz.test.ts` goes on for an evening.
+// How much is tried and from which seed. FUZZ_SEED=… repeats a run; FUZZ_RUNS=… is the number of cases of most
+// properties, so that `FUZZ_RUNS=200000 npx vitest run tests/fuzz` goes on for an hour.
 
 import fc from 'fast-check';
 

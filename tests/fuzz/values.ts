@@ -92,6 +92,7 @@ export function edited(map: object, changes: readonly Edit[]): Record<string, un
     const { holder, key } = places[change.at % places.length] ?? { holder: copy, key: 'x' };
     // Copied: a value that is put into a map may be changed by the next edit, and must not become part of itself.
     if (change.how === 'put') define(holder, key, structuredClone(change.value));
+    else if (change.how === 'add' && Array.isArray(holder)) holder.push(structuredClone(change.value));
     else if (change.how === 'add') define(holder, change.key, structuredClone(change.value));
     else if (Array.isArray(holder)) holder.splice(Number(key), 1);
     else delete holder[key];

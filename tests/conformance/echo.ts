@@ -1,0 +1,25 @@
+// What Autobahn's cases want to talk to: a server that sends every message back, built by the gateway's own loader
+// and with the gateway's own socket options. No door, no messages of ours: this is about frames alone.
+
+import { loadUws } from '../../gateway/uws.ts';
+import { readConfig } from '../../runtime/config.ts';
+
+const { uws } = loadUws();
+const config = readConfig({});
+const app = uws.App();
+// As in gateway/server.ts, but for the length: a case sends 256 KiB.
+app.ws('/*', {
+  compression: uws.DISABLED,
+  maxPayloadLength: 1_048_576,
+  maxBackpressure: config.maxBackpressureBytes + config.pauseBytes + 1_048_576,
+  idleTimeout: Math.max(8, Math.ceil((2 * config.pingMs) / 1_000)),
+  sendPingsAutomatically: true,
+  message: (ws, data, isBinary) => {
+    ws.send(data, isBinary);
+  },
+});
+app.listen('127.0.0.1', 0, (socket) => {
+  if (!socket) throw new Error('cannot listen');
+  const port = uws.us_socket_local_port(socket);
+  process.stdout.write(`${JSON.stringify({ event: 'listening', id: 'echo', port })}\n`);
+});
