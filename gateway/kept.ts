@@ -6,30 +6,42 @@ import { readKept, type Segments } from '../bus/envelopes.ts';
 import { frameBody, frameFirst, frameKind, frameKinds, frameLast } from '../bus/frames.ts';
 import type { Act, Tok } from '../bus/protocol.ts';
 
+/** Before each frame stands its length. */
+const lengthBytes = 4;
+const firstCapacity = 1_024;
+const nothing = Buffer.alloc(0);
+
 export class Kept {
-  private readonly frames: Uint8Array[] = [];
-  private bytes = 0;
+  // Frames lie one behind the other in one buffer. The copy costs less than what an array of them would cost the
+  // garbage collector, and does not hold on to the chunks of the network that they came in.
+  private buffer: Buffer = nothing;
+  private used = 0;
   private overflowed = false;
 
   /** Keeps a frame; past the bound everything is let go, and the stream can only be had from its worker. */
   add(frame: Uint8Array, maxBytes: number): void {
     if (this.overflowed) return;
-    this.bytes += frame.length;
-    if (this.bytes > maxBytes) {
-      this.overflowed = true;
-      this.clear();
-      return;
+    const end = this.used + lengthBytes + frame.length;
+    if (end > this.buffer.length) {
+      if (end > maxBytes) {
+        this.overflowed = true;
+        this.clear();
+        return;
+      }
+      this.grow(end, maxBytes);
     }
-    this.frames.push(frame);
+    this.buffer.writeUInt32BE(frame.length, this.used);
+    this.buffer.set(frame, this.used + lengthBytes);
+    this.used = end;
   }
 
   clear(): void {
-    this.frames.length = 0;
-    this.bytes = 0;
+    this.buffer = nothing;
+    this.used = 0;
   }
 
   get size(): number {
-    return this.bytes;
+    return this.used;
   }
 
   /** Everything from piece 1 to `last`, or undefined when it is not all here. */
@@ -37,13 +49,28 @@ export class Kept {
     if (this.overflowed) return undefined;
     const segments: Segments = [];
     let at = 0;
-    for (const frame of this.frames) {
+    for (const frame of this.frames()) {
       if (frameLast(frame) <= at) continue;
       if (frameFirst(frame) !== at + 1) return undefined;
       at = frameLast(frame);
       segments.push(...segmentsOf(frame));
     }
     return at === last ? segments : undefined;
+  }
+
+  private grow(needed: number, maxBytes: number): void {
+    const capacity = Math.min(maxBytes, Math.max(needed, firstCapacity, this.buffer.length * 2));
+    const larger = Buffer.allocUnsafeSlow(capacity);
+    this.buffer.copy(larger, 0, 0, this.used);
+    this.buffer = larger;
+  }
+
+  private *frames(): Generator<Uint8Array> {
+    for (let at = 0; at < this.used; ) {
+      const from = at + lengthBytes;
+      at = from + this.buffer.readUInt32BE(at);
+      yield this.buffer.subarray(from, at);
+    }
   }
 
   /**

@@ -8,12 +8,13 @@ import { type Accepted, type Control, type GenerateRequestInput, readAccepted } 
 import { writeHeaders } from '../bus/headers.ts';
 import type { History } from '../bus/history.ts';
 import type { SessionStore } from '../bus/session-store.ts';
-import type { Subjects, Tier } from '../bus/subjects.ts';
+import type { Subjects } from '../bus/subjects.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Log } from '../runtime/log.ts';
 import type { GatewayMetrics, RelayCounts } from '../runtime/metrics.ts';
 import { flushStream } from './delivery.ts';
 import { Endings } from './endings.ts';
+import { GivenUpTries } from './given-up-tries.ts';
 import { Relay, type StreamEvents } from './relay.ts';
 import type { Router } from './route.ts';
 import type { AttachResult, Stream } from './stream.ts';
@@ -48,12 +49,12 @@ export class Placement implements StreamEvents {
   readonly endings: Endings;
   private readonly parts: PlacementParts;
   private readonly relay: Relay;
-  /** Tries with the queue group that were given up: a late acceptance is answered with a cancel. */
-  private readonly givenUp = new Map<string, { tier: Tier; until: number }>();
+  private readonly givenUp: GivenUpTries;
 
   constructor(parts: PlacementParts) {
     this.parts = parts;
     const { connection, subjects, id, counts, log, history, store, metrics } = parts;
+    this.givenUp = new GivenUpTries(parts);
     const { maxKeptBytes } = parts.config;
     this.relay = new Relay({ connection, subjects, gateway: id, events: this, counts, log, maxKeptBytes });
     this.endings = new Endings({ history, store, metrics, log, ended: (stream) => this.ended(stream) });
@@ -153,10 +154,7 @@ export class Placement implements StreamEvents {
 
   /** Forgets tries that are too old to be accepted. */
   sweep(): void {
-    const now = performance.now();
-    for (const [subject, entry] of this.givenUp) {
-      if (entry.until < now) this.givenUp.delete(subject);
-    }
+    this.givenUp.sweep();
   }
 
   // ---- what the relay tells ----
@@ -213,28 +211,7 @@ export class Placement implements StreamEvents {
   }
 
   acceptedTooLate(subject: string, body: Uint8Array): void {
-    const { subjects, connection } = this.parts;
-    const given = this.givenUp.get(subject);
-    const to = subjects.parseOut(subject);
-    if (!given || !to) return;
-    this.givenUp.delete(subject);
-    try {
-      const { worker } = readAccepted(body);
-      const cancel: Control = {
-        v: 1,
-        op: 'cancel',
-        session: to.session,
-        s: to.stream,
-        // No command is older than this one can be: the try is over, whatever the session did since.
-        epoch: Number.MAX_SAFE_INTEGER,
-        attempt: to.attempt,
-        commit: false,
-        reason: 'cancelled',
-      };
-      connection.publish(subjects.workerControl(given.tier, worker), encode(cancel, 'msgpack'));
-    } catch (error) {
-      this.parts.log.warn({ err: error }, 'an acceptance that cannot be read');
-    }
+    this.givenUp.accepted(subject, body);
   }
 
   // ---- tries ----
@@ -308,7 +285,7 @@ export class Placement implements StreamEvents {
     if (stream.worker) {
       this.command(stream, { op: 'cancel', ...this.ref(stream), commit: false, reason: 'cancelled' });
     } else {
-      this.givenUp.set(stream.subject, { tier: stream.tier, until: stream.deadlineAt });
+      this.givenUp.add(stream.subject, stream.tier, stream.deadlineAt);
     }
     this.relay.forget(stream.subject);
   }

@@ -31,6 +31,20 @@ export function createRelayCounts(): RelayCounts {
   return { frames: 0, bytes: 0, stale: 0, duplicate: 0, gaps: 0, sendZeroUnbuffered: 0, pauses: 0 };
 }
 
+/** What gateways and workers both have. */
+function createSharedMetrics(registers: Registry[]) {
+  return {
+    nats: new Gauge({ name: 'parley_nats_connected', help: '1 while connected to NATS', registers }),
+    redis: new Gauge({ name: 'parley_redis_connected', help: '1 while connected to Redis', registers }),
+    characters: new Gauge({ name: 'parley_characters', help: 'Characters loaded', registers }),
+    characterFaults: new Counter({
+      name: 'parley_character_faults_total',
+      help: 'Broken character files that were not taken over',
+      registers,
+    }),
+  };
+}
+
 export function createGatewayMetrics(register: Registry, relay: RelayCounts) {
   const registers = [register];
   const copied = (name: string, help: string, read: () => number) =>
@@ -143,14 +157,7 @@ export function createGatewayMetrics(register: Registry, relay: RelayCounts) {
       labelNames: ['tier'],
       registers,
     }),
-    nats: new Gauge({ name: 'parley_nats_connected', help: '1 while connected to NATS', registers }),
-    redis: new Gauge({ name: 'parley_redis_connected', help: '1 while connected to Redis', registers }),
-    characters: new Gauge({ name: 'parley_characters', help: 'Characters loaded', registers }),
-    characterFaults: new Counter({
-      name: 'parley_character_faults_total',
-      help: 'Broken character files that were not taken over',
-      registers,
-    }),
+    ...createSharedMetrics(registers),
   };
 }
 export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
@@ -208,14 +215,7 @@ export function createWorkerMetrics(register: Registry) {
       labelNames: ['result'],
       registers,
     }),
-    nats: new Gauge({ name: 'parley_nats_connected', help: '1 while connected to NATS', registers }),
-    redis: new Gauge({ name: 'parley_redis_connected', help: '1 while connected to Redis', registers }),
-    characters: new Gauge({ name: 'parley_characters', help: 'Characters loaded', registers }),
-    characterFaults: new Counter({
-      name: 'parley_character_faults_total',
-      help: 'Broken character files that were not taken over',
-      registers,
-    }),
+    ...createSharedMetrics(registers),
   };
 }
 export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;

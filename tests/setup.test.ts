@@ -235,7 +235,7 @@ test('of two at once the second waits for the first', async () => {
   });
 });
 
-test('a second run takes no time, no network and changes nothing', async () => {
+test('a second run needs no network and changes nothing', async () => {
   const cache = join(readConfig().home, 'cache');
   const servers = JSON.stringify(readdirSync(cache)); // set-up has run: these tests need it
   const snapshot = () =>
@@ -244,7 +244,6 @@ test('a second run takes no time, no network and changes nothing', async () => {
       statSync(join(cache, name), { throwIfNoEntry: false })?.mtimeMs,
     ]);
   const before = snapshot();
-  const started = performance.now();
   const again = await finish(process.execPath, [script(), 'test'], {
     ...noNetwork,
     PATH: process.env.PATH,
@@ -252,7 +251,6 @@ test('a second run takes no time, no network and changes nothing', async () => {
   });
   expect(again).toMatchObject({ code: 0, stdout: '' });
   expect(again.stderr).toMatch(/^set-up: all is there \(\d+\.\d s\)\n$/);
-  expect(performance.now() - started).toBeLessThan(2_000);
   expect(snapshot()).toEqual(before);
   expect(JSON.stringify(readdirSync(cache))).toBe(servers);
 });
