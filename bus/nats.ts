@@ -47,6 +47,7 @@ export async function connectBus({ url, role, id, log, onState }: BusOptions): P
     ignoreAuthErrorAbort: true,
     noAsyncTraces: true,
   });
+  guardCallbacks(connection, log);
   const listeners: (() => void)[] = [];
   const state = { connected: true, closing: false };
   onState?.(true);
@@ -81,5 +82,25 @@ export async function connectBus({ url, role, id, log, onState }: BusOptions): P
       state.closing = true;
       await connection.drain().catch(() => connection.close());
     },
+  };
+}
+
+/**
+ * An error that leaves a callback would end the client's reading for ever, while the connection looks open: it is
+ * logged instead, and the message counts as not understood.
+ */
+function guardCallbacks(connection: NatsConnection, log: Log): void {
+  const subscribe = connection.subscribe.bind(connection);
+  connection.subscribe = (subject, options) => {
+    const callback = options?.callback;
+    if (!callback) return subscribe(subject, options);
+    const guarded: typeof callback = (error, message) => {
+      try {
+        callback(error, message);
+      } catch (cause) {
+        log.error({ err: cause, subject: message.subject }, 'a message could not be handled');
+      }
+    };
+    return subscribe(subject, { ...options, callback: guarded });
   };
 }

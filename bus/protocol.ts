@@ -12,12 +12,15 @@ export type Encoding = (typeof subprotocols)[Subprotocol];
 
 // ---- client to edge ----
 
+const utf8 = new TextEncoder();
+
 /** Stream numbers are the client's own, 1 to 2^31 - 1, and go up. */
 const streamNumber = z.number().int().min(1).max(0x7fffffff);
 const pieceNumber = z.number().int().min(0).max(0xffffffff);
 /** Rejects lone surrogates: they cannot be written as UTF-8. */
 const wellFormed = z.string().refine((s) => s.isWellFormed(), 'is not valid Unicode');
-const id = wellFormed.min(1).max(128);
+/** As `encodeId` in subjects.ts takes it. */
+const id = wellFormed.min(1).refine((s) => utf8.encode(s).length <= 128, 'is longer than 128 bytes');
 
 const resume = z.object({
   session: id,

@@ -97,7 +97,8 @@ export function createSubjects(prefix: string) {
     /** Whose heartbeat came on this subject, or undefined. */
     parseBeat(subject: string): { tier: Tier; worker: string } | undefined {
       const match = beatPattern.exec(subject);
-      return match ? { tier: match[1] as Tier, worker: decodeId(match[2]!) } : undefined;
+      const worker = match ? idOf(match[2]!) : undefined;
+      return worker === undefined ? undefined : { tier: match![1] as Tier, worker };
     },
     /** Where a worker answers: the reply subject of `generate` and `attach`. */
     out: (to: OutAddress) =>
@@ -110,26 +111,31 @@ export function createSubjects(prefix: string) {
     isOurs: (subject: string) => subject.startsWith(`${root}.`),
     parseOut(subject: string): OutAddress | undefined {
       if (!subject.startsWith(outRoot)) return undefined;
-      const [gateway, session, stream, attempt, ...rest] = subject.slice(outRoot.length).split('.');
-      if (!gateway || !session || rest.length > 0) return undefined;
+      const [to = '', of = '', stream, attempt, ...rest] = subject.slice(outRoot.length).split('.');
+      const [gateway, session] = [idOf(to), idOf(of)];
+      if (gateway === undefined || session === undefined || rest.length > 0) return undefined;
       if (!/^-?\d{1,10}$/.test(stream ?? '') || !/^\d{1,5}$/.test(attempt ?? '')) return undefined;
-      return {
-        gateway: decodeId(gateway),
-        session: decodeId(session),
-        stream: Number(stream),
-        attempt: Number(attempt),
-      };
+      return { gateway, session, stream: Number(stream), attempt: Number(attempt) };
     },
   };
 }
 
 export type Subjects = ReturnType<typeof createSubjects>;
 
+/** The id of a token that somebody else wrote; undefined for one that no id has. */
+function idOf(token: string): string | undefined {
+  try {
+    return decodeId(token);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The id between two fixed parts of a subject. */
 function parseMiddle(subject: string, before: string, after: string): string | undefined {
   if (!subject.startsWith(before) || !subject.endsWith(after)) return undefined;
   const token = subject.slice(before.length, -after.length);
-  return token === '' || token.includes('.') ? undefined : decodeId(token);
+  return idOf(token);
 }
 
 /** The Redis keys of one deployment. */

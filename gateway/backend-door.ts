@@ -78,7 +78,8 @@ export class BackendDoor {
   }
 
   private async push(message: Msg): Promise<{ status: PushStatus }> {
-    const player = this.parts.subjects.parsePush(message.subject)!;
+    const player = this.parts.subjects.parsePush(message.subject);
+    if (player === undefined) throw new ParleyError('bad_message', 'the subject names no player');
     const data = decode(message.data, encodingOf(message.data));
     const status = await this.deliver({ v: 1, kind: 'push', player, message: data });
     this.parts.metrics.pushes.inc({ result: status });
@@ -89,9 +90,10 @@ export class BackendDoor {
   private async say(
     message: Msg,
   ): Promise<{ players: Record<string, PushStatus>; text: string; source: string }> {
-    const npc = this.parts.subjects.parseNpcSay(message.subject)!;
-    const character = this.parts.characters().get(npc);
-    if (!character) throw new ParleyError('unknown_npc', `no character ${JSON.stringify(npc)}`);
+    const npc = this.parts.subjects.parseNpcSay(message.subject);
+    const character = npc === undefined ? undefined : this.parts.characters().get(npc);
+    if (npc === undefined || !character)
+      throw new ParleyError('unknown_npc', `no character ${JSON.stringify(npc)}`);
     const wanted = readNpcSay(message.data);
     const speech = await this.compose(character, wanted);
     const players = [...new Set(wanted.players)];

@@ -2,6 +2,7 @@
 // between acts, never dropped; a stream's terminal frame comes after its last piece, once.
 
 import { decode, encode, encodingOf } from '../bus/codec.ts';
+import { errorCodes } from '../runtime/errors.ts';
 import type { Session } from './session.ts';
 import type { Stream } from './stream.ts';
 
@@ -22,7 +23,15 @@ export function deliverTerminal(stream: Stream, terminal: Uint8Array | object): 
     session.sendBytes(terminal instanceof Uint8Array ? terminal : encode(terminal, session.encoding));
   } else {
     // As a message: whoever comes back may speak another encoding.
-    stream.terminal = terminal instanceof Uint8Array ? decode(terminal, encodingOf(terminal)) : terminal;
+    stream.terminal = terminal instanceof Uint8Array ? readTerminal(stream, terminal) : terminal;
+  }
+}
+
+function readTerminal({ s, seen }: Stream, bytes: Uint8Array): object {
+  try {
+    return decode(bytes, encodingOf(bytes));
+  } catch {
+    return { t: 'err', s, code: 'lost', message: errorCodes.lost.message, partial: seen > 0 || undefined };
   }
 }
 

@@ -157,8 +157,9 @@ export class Door {
     try {
       hello = parseClientMessage(message);
     } catch {
-      const noToken = message.t === 'hello' && typeof message.token !== 'string';
-      return this.close(connection, noToken ? 'unauthenticated' : 'malformed');
+      const { t, token } = message;
+      const isToken = typeof token === 'string' && token.length >= 1 && token.length <= 8_192;
+      return this.close(connection, t === 'hello' && !isToken ? 'unauthenticated' : 'malformed');
     }
     if (hello.t !== 'hello') return this.close(connection, 'malformed');
     clearTimeout(connection.helloTimer);

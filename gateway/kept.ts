@@ -5,43 +5,32 @@ import { decode, encodingOf } from '../bus/codec.ts';
 import { readKept, type Segments } from '../bus/envelopes.ts';
 import { frameBody, frameFirst, frameKind, frameKinds, frameLast } from '../bus/frames.ts';
 import type { Act, Tok } from '../bus/protocol.ts';
-
-/** Before each frame stands its length. */
-const lengthBytes = 4;
-const firstCapacity = 1_024;
-const nothing = Buffer.alloc(0);
+import { ParleyError } from '../runtime/errors.ts';
 
 export class Kept {
-  // Frames lie one behind the other in one buffer. The copy costs less than what an array of them would cost the
-  // garbage collector, and does not hold on to the chunks of the network that they came in.
-  private buffer: Buffer = nothing;
-  private used = 0;
+  private readonly frames: Uint8Array[] = [];
+  private bytes = 0;
   private overflowed = false;
 
   /** Keeps a frame; past the bound everything is let go, and the stream can only be had from its worker. */
   add(frame: Uint8Array, maxBytes: number): void {
     if (this.overflowed) return;
-    const end = this.used + lengthBytes + frame.length;
-    if (end > this.buffer.length) {
-      if (end > maxBytes) {
-        this.overflowed = true;
-        this.clear();
-        return;
-      }
-      this.grow(end, maxBytes);
+    this.bytes += frame.length;
+    if (this.bytes > maxBytes) {
+      this.overflowed = true;
+      this.clear();
+      return;
     }
-    this.buffer.writeUInt32BE(frame.length, this.used);
-    this.buffer.set(frame, this.used + lengthBytes);
-    this.used = end;
+    this.frames.push(frame);
   }
 
   clear(): void {
-    this.buffer = nothing;
-    this.used = 0;
+    this.frames.length = 0;
+    this.bytes = 0;
   }
 
   get size(): number {
-    return this.used;
+    return this.bytes;
   }
 
   /** Everything from piece 1 to `last`, or undefined when it is not all here. */
@@ -49,28 +38,15 @@ export class Kept {
     if (this.overflowed) return undefined;
     const segments: Segments = [];
     let at = 0;
-    for (const frame of this.frames()) {
+    for (const frame of this.frames) {
       if (frameLast(frame) <= at) continue;
       if (frameFirst(frame) !== at + 1) return undefined;
       at = frameLast(frame);
-      segments.push(...segmentsOf(frame));
+      const more = segmentsOf(frame);
+      if (!more) return undefined;
+      segments.push(...more);
     }
     return at === last ? segments : undefined;
-  }
-
-  private grow(needed: number, maxBytes: number): void {
-    const capacity = Math.min(maxBytes, Math.max(needed, firstCapacity, this.buffer.length * 2));
-    const larger = Buffer.allocUnsafeSlow(capacity);
-    this.buffer.copy(larger, 0, 0, this.used);
-    this.buffer = larger;
-  }
-
-  private *frames(): Generator<Uint8Array> {
-    for (let at = 0; at < this.used; ) {
-      const from = at + lengthBytes;
-      at = from + this.buffer.readUInt32BE(at);
-      yield this.buffer.subarray(from, at);
-    }
   }
 
   /**
@@ -109,11 +85,21 @@ export function textOf(segments: Segments): string {
   return segments.map((segment) => ('d' in segment ? segment.d : '')).join('');
 }
 
-function segmentsOf(frame: Uint8Array): Segments {
+/** Undefined for a frame that says something else than its prefix, or nothing. By hand: a fail-over reads thousands. */
+function segmentsOf(frame: Uint8Array): Segments | undefined {
   const body = frameBody(frame);
-  if (frameKind(frame) === frameKinds.kept) return readKept(body).segments;
-  const message = decode(body, encodingOf(body)) as unknown as Tok | Act;
-  if (message.t === 'tok') return [{ last: message.n, d: message.d }];
-  const { name, args, ttlMs } = message;
-  return [{ last: message.n, act: { name, args, ttlMs } }];
+  try {
+    if (frameKind(frame) === frameKinds.kept) return readKept(body).segments;
+    const message = decode(body, encodingOf(body)) as unknown as Tok | Act;
+    const last = message.n;
+    if (last !== frameLast(frame)) return undefined;
+    if (message.t === 'tok') return typeof message.d === 'string' ? [{ last, d: message.d }] : undefined;
+    const { t, name, args, ttlMs } = message;
+    const isAct = t === 'act' && typeof name === 'string' && typeof ttlMs === 'number';
+    if (!isAct || typeof args !== 'object' || args === null) return undefined;
+    return [{ last, act: { name, args, ttlMs } }];
+  } catch (error) {
+    if (error instanceof ParleyError) return undefined;
+    throw error;
+  }
 }

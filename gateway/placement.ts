@@ -3,7 +3,7 @@
 // honest `err` (endings.ts).
 
 import type { NatsConnection } from '@nats-io/nats-core';
-import { decode, encode } from '../bus/codec.ts';
+import { decode, encode, encodingOf } from '../bus/codec.ts';
 import { type Accepted, type Control, type GenerateRequestInput, readAccepted } from '../bus/envelopes.ts';
 import { writeHeaders } from '../bus/headers.ts';
 import type { History } from '../bus/history.ts';
@@ -293,7 +293,12 @@ export class Placement implements StreamEvents {
   private refused(stream: Stream, body: Uint8Array): void {
     const { log, metrics } = this.parts;
     metrics.attempts.inc({ result: 'refused' });
-    const { code } = decode(body, stream.encoding!);
+    let code: unknown;
+    try {
+      code = decode(body, encodingOf(body)).code;
+    } catch {
+      // A refusal all the same.
+    }
     log.info({ code, worker: stream.worker, npc: stream.say.npc }, 'a worker refused a request');
     this.tryNext(stream);
   }

