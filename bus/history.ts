@@ -4,7 +4,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { ParleyError } from '../runtime/errors.ts';
-import type { Redis } from './redis.ts';
+import { type Redis, runScript, script } from './redis.ts';
 import type { Keys } from './subjects.ts';
 
 export interface HistoryTurn {
@@ -28,14 +28,14 @@ export interface TurnKey {
 
 // In one step, so that a turn is either there with its marker or not at all.
 // KEYS: marker, list, index. ARGV: turn, bound, ttl in seconds, character.
-const commitScript = `
+const commitScript = script(`
 if redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[3]) == false then return 0 end
 redis.call('RPUSH', KEYS[2], ARGV[1])
 redis.call('LTRIM', KEYS[2], -tonumber(ARGV[2]), -1)
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 redis.call('SADD', KEYS[3], ARGV[4])
 redis.call('EXPIRE', KEYS[3], ARGV[3])
-return 1`;
+return 1`);
 
 export class History {
   private readonly redis: Redis;
@@ -61,16 +61,15 @@ export class History {
   /** Adds a turn unless it is there already; says whether it added it. Rejects when Redis cannot be reached. */
   async commit(key: TurnKey, turn: HistoryTurn): Promise<boolean> {
     if (this.turns === 0) return false;
-    const added = await this.redis.eval(
+    const added = await runScript(
+      this.redis,
       commitScript,
-      3,
-      this.keys.turn(key.session ?? randomUUID(), key.stream),
-      this.keys.history(key.player, key.npc),
-      this.keys.historyIndex(key.player),
-      JSON.stringify(turn),
-      String(this.turns),
-      String(this.ttlS),
-      key.npc,
+      [
+        this.keys.turn(key.session ?? randomUUID(), key.stream),
+        this.keys.history(key.player, key.npc),
+        this.keys.historyIndex(key.player),
+      ],
+      [JSON.stringify(turn), String(this.turns), String(this.ttlS), key.npc],
     );
     return added === 1;
   }

@@ -1,6 +1,7 @@
 // The connection to Redis, reconnecting for ever. Commands fail at once while it is away: what needs Redis says
 // so instead of waiting, and a live stream does not need it.
 
+import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { type Log, withoutCredentials } from '../runtime/log.ts';
 
@@ -54,4 +55,32 @@ const closing = new WeakSet<Redis>();
 export function disconnectRedis(redis: Redis): void {
   closing.add(redis);
   redis.disconnect();
+}
+
+/**
+ * Runs a script by its hash, which Redis keeps: the text only travels when Redis does not know it (yet, or after a
+ * restart).
+ */
+export async function runScript(
+  redis: Redis,
+  script: Script,
+  keys: string[],
+  args: (string | number)[],
+): Promise<unknown> {
+  try {
+    return await redis.evalsha(script.hash, keys.length, ...keys, ...args);
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    return redis.eval(script.text, keys.length, ...keys, ...args);
+  }
+}
+
+export interface Script {
+  readonly text: string;
+  readonly hash: string;
+}
+
+/** A Lua script with the hash by which Redis knows it. */
+export function script(text: string): Script {
+  return { text, hash: createHash('sha1').update(text).digest('hex') };
 }

@@ -4,7 +4,7 @@
 
 import { createHash } from 'node:crypto';
 import type { End, Say, Tok } from './protocol.ts';
-import type { Redis } from './redis.ts';
+import { type Redis, runScript, script } from './redis.ts';
 import type { Keys } from './subjects.ts';
 
 /** What a gateway that has never seen a stream must know to go on with it. */
@@ -41,17 +41,17 @@ export interface Before {
 
 // One epoch a player, raised by each welcome, so that any two claims can be compared.
 // KEYS: session, player. ARGV: session id, key hash, gateway, player, ttl s.
-const openScript = `
+const openScript = script(`
 local before = redis.call('HMGET', KEYS[2], 'session', 'gateway')
 local epoch = redis.call('HINCRBY', KEYS[2], 'epoch', 1)
 redis.call('HSET', KEYS[2], 'session', ARGV[1], 'gateway', ARGV[3])
 redis.call('HSET', KEYS[1], 'player', ARGV[4], 'key', ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 redis.call('EXPIRE', KEYS[2], ARGV[5])
-return {epoch, before[1], before[2]}`;
+return {epoch, before[1], before[2]}`);
 
 // KEYS: session, player. ARGV: session id, key hash, gateway, player, ttl s.
-const resumeScript = `
+const resumeScript = script(`
 local own = redis.call('HMGET', KEYS[1], 'player', 'key')
 if own[1] ~= ARGV[4] or own[2] ~= ARGV[2] then return false end
 local at = redis.call('HMGET', KEYS[2], 'session', 'gateway')
@@ -60,11 +60,11 @@ local epoch = redis.call('HINCRBY', KEYS[2], 'epoch', 1)
 redis.call('HSET', KEYS[2], 'gateway', ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 redis.call('EXPIRE', KEYS[2], ARGV[5])
-return {epoch, at[2], redis.call('HGETALL', KEYS[1])}`;
+return {epoch, at[2], redis.call('HGETALL', KEYS[1])}`);
 
 // Only the gateway with the newest epoch may write. A record that Redis has lost is made again.
 // KEYS: session, player. ARGV: epoch, ttl s, session id, key hash, gateway, player, field, value, …
-const writeScript = `
+const writeScript = script(`
 local epoch = tonumber(redis.call('HGET', KEYS[2], 'epoch') or '0')
 if epoch > tonumber(ARGV[1]) then return 0 end
 if epoch < tonumber(ARGV[1]) then
@@ -74,14 +74,14 @@ end
 if #ARGV > 6 then redis.call('HSET', KEYS[1], unpack(ARGV, 7)) end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 redis.call('EXPIRE', KEYS[2], ARGV[2])
-return 1`;
+return 1`);
 
 // The epoch stays until it expires: it must never go down while an older process may be about.
 // KEYS: session, player. ARGV: epoch.
-const closeScript = `
+const closeScript = script(`
 if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[2], 'session', 'gateway')
-return redis.call('DEL', KEYS[1])`;
+return redis.call('DEL', KEYS[1])`);
 
 /** A session as the gateway that holds it knows it. */
 export interface HeldSession {
@@ -112,16 +112,11 @@ export class SessionStore {
   /** Makes a session the player's newest. Rejects when Redis cannot be reached. */
   async open(claim: Omit<HeldSession, 'epoch'> & { ttlS: number }): Promise<Before> {
     const { session, player, keyHash, gateway, ttlS } = claim;
-    const reply = (await this.redis.eval(
+    const reply = (await runScript(
+      this.redis,
       openScript,
-      2,
-      this.keys.session(session),
-      this.keys.player(player),
-      session,
-      keyHash,
-      gateway,
-      player,
-      ttlS,
+      [this.keys.session(session), this.keys.player(player)],
+      [session, keyHash, gateway, player, ttlS],
     )) as [number, string | null, string | null];
     return { epoch: reply[0], session: reply[1] ?? undefined, gateway: reply[2] ?? undefined };
   }
@@ -138,16 +133,11 @@ export class SessionStore {
     ttlS: number;
   }): Promise<SessionRecord | undefined> {
     const { session, player, keyHash, gateway, ttlS } = claim;
-    const reply = (await this.redis.eval(
+    const reply = (await runScript(
+      this.redis,
       resumeScript,
-      2,
-      this.keys.session(session),
-      this.keys.player(player),
-      session,
-      keyHash,
-      gateway,
-      player,
-      ttlS,
+      [this.keys.session(session), this.keys.player(player)],
+      [session, keyHash, gateway, player, ttlS],
     )) as [number, string, string[]] | null;
     if (!reply) return undefined;
     const [epoch, from, fields] = reply;
@@ -173,18 +163,11 @@ export class SessionStore {
     const pairs: string[] = [];
     if (fields.stream !== undefined) pairs.push(`s:${fields.stream}`, JSON.stringify(fields.record));
     if (fields.limits !== undefined) pairs.push('limits', fields.limits);
-    const done = await this.redis.eval(
+    const done = await runScript(
+      this.redis,
       writeScript,
-      2,
-      this.keys.session(held.session),
-      this.keys.player(held.player),
-      held.epoch,
-      ttlS,
-      held.session,
-      held.keyHash,
-      held.gateway,
-      held.player,
-      ...pairs,
+      [this.keys.session(held.session), this.keys.player(held.player)],
+      [held.epoch, ttlS, held.session, held.keyHash, held.gateway, held.player, ...pairs],
     );
     return done === 1;
   }
@@ -196,12 +179,11 @@ export class SessionStore {
 
   /** Ends a session for good, unless a newer epoch holds it. */
   async close(at: { session: string; player: string; epoch: number }): Promise<void> {
-    await this.redis.eval(
+    await runScript(
+      this.redis,
       closeScript,
-      2,
-      this.keys.session(at.session),
-      this.keys.player(at.player),
-      String(at.epoch),
+      [this.keys.session(at.session), this.keys.player(at.player)],
+      [String(at.epoch)],
     );
   }
 
