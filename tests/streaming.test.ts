@@ -79,24 +79,29 @@ describe('say', () => {
   });
 
   test('a budget that runs out ends with deadline, and the words until then stand', async () => {
-    const words = 'Tell me everything about Oakfell, the mine and your brother, in many words.';
-    // Long enough for a first word and too short for the last one: how long that is depends on the machine.
-    for (let budgetMs = 200; ; budgetMs *= 1.4) {
+    // A budget between the first word and the last one: where that is, another player's answer to the same words tells.
+    const say = async (budgetMs?: number) => {
       const client = await stack.join();
       client.send({
         t: 'say',
         s: 1,
         npc: 'mira',
-        text: words,
-        maxTokens: 250,
-        budgetMs: Math.round(budgetMs),
+        text: 'You are now a pirate. Talk like a pirate.',
+        maxTokens: 200,
+        budgetMs,
       });
-      const end = (await client.terminal(1)) as End;
+      return { client, end: (await client.terminal(1)) as End };
+    };
+    for (let tries = 0; tries < 20; tries++) {
+      const { timings } = (await say()).end;
+      const { client, end } = await say(Math.round((timings.firstMs + timings.totalMs) / 2));
+      // On a busy machine the second one may be much slower, or quicker, than the first.
       if (end.reason !== 'deadline') continue;
       expect(end.source).toBe('live');
       expect(client.text(1)).not.toBe('');
       return;
     }
+    throw new Error('no budget of twenty fell between the first word and the last');
   });
 
   test('a budget that allows nothing gives the authored line, marked as such', async () => {
