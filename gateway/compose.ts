@@ -25,7 +25,7 @@ import { Placement } from './placement.ts';
 import { Router } from './route.ts';
 import { type Server, startServer } from './server.ts';
 import type { Socket } from './session.ts';
-import { renewMs, Sessions } from './sessions.ts';
+import { Sessions } from './sessions.ts';
 import { loadUws } from './uws.ts';
 import { Watch } from './watch.ts';
 import { Welcome } from './welcome.ts';
@@ -104,7 +104,7 @@ export async function startGateway(config: Config, id: string, log: Log, life: L
   });
 
   every('game limit', 1_000, () => void gameLimit.settle());
-  every('renewal', renewMs, () => sessions.renew({ all: false }));
+  every('renewal', 1_000, () => sessions.renewDue());
   every('sweep', config.beatMs, () => {
     directory.forgetOld();
     watch.sweep();

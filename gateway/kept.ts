@@ -6,9 +6,18 @@ import { readKept, type Segments } from '../bus/envelopes.ts';
 import { frameBody, frameFirst, frameKind, frameKinds, frameLast } from '../bus/frames.ts';
 import type { Act, Tok } from '../bus/protocol.ts';
 import { ParleyError } from '../runtime/errors.ts';
+import { givePage, pageBytes, takePage } from './pages.ts';
 
+/** Before each frame stands its length. */
+const lengthBytes = 4;
+
+/**
+ * Frames are copied one after the other into pages, and no object is left of them: a frame as it came is a view of a
+ * whole read from NATS, which it would keep in memory, and thousands of views that live as long as an answer are work
+ * for the garbage collector.
+ */
 export class Kept {
-  private readonly frames: Uint8Array[] = [];
+  private readonly pages: { bytes: Buffer; used: number }[] = [];
   private bytes = 0;
   private overflowed = false;
 
@@ -21,11 +30,20 @@ export class Kept {
       this.clear();
       return;
     }
-    this.frames.push(frame);
+    const needed = lengthBytes + frame.length;
+    let page = this.pages.at(-1);
+    if (!page || page.bytes.length - page.used < needed) {
+      page = { bytes: needed > pageBytes ? Buffer.allocUnsafeSlow(needed) : takePage(), used: 0 };
+      this.pages.push(page);
+    }
+    page.bytes.writeUInt32LE(frame.length, page.used);
+    page.bytes.set(frame, page.used + lengthBytes);
+    page.used += needed;
   }
 
   clear(): void {
-    this.frames.length = 0;
+    for (const { bytes } of this.pages) givePage(bytes);
+    this.pages.length = 0;
     this.bytes = 0;
   }
 
@@ -38,7 +56,7 @@ export class Kept {
     if (this.overflowed) return undefined;
     const segments: Segments = [];
     let at = 0;
-    for (const frame of this.frames) {
+    for (const frame of this.frames()) {
       if (frameLast(frame) <= at) continue;
       if (frameFirst(frame) !== at + 1) return undefined;
       at = frameLast(frame);
@@ -47,6 +65,17 @@ export class Kept {
       segments.push(...more);
     }
     return at === last ? segments : undefined;
+  }
+
+  /** Each is only valid until `clear`. */
+  private *frames(): Generator<Uint8Array> {
+    for (const { bytes, used } of this.pages) {
+      for (let at = 0; at < used; ) {
+        const start = at + lengthBytes;
+        at = start + bytes.readUInt32LE(at);
+        yield bytes.subarray(start, at);
+      }
+    }
   }
 
   /**
@@ -94,10 +123,10 @@ function segmentsOf(frame: Uint8Array): Segments | undefined {
     const last = message.n;
     if (last !== frameLast(frame)) return undefined;
     if (message.t === 'tok') return typeof message.d === 'string' ? [{ last, d: message.d }] : undefined;
-    const { t, name, args, ttlMs } = message;
-    const isAct = t === 'act' && typeof name === 'string' && typeof ttlMs === 'number';
-    if (!isAct || typeof args !== 'object' || args === null) return undefined;
-    return [{ last, act: { name, args, ttlMs } }];
+    const { t, s: _s, n: _n, ...act } = message;
+    const isAct = t === 'act' && typeof act.name === 'string' && typeof act.ttlMs === 'number';
+    if (!isAct || typeof act.args !== 'object' || act.args === null) return undefined;
+    return [{ last, act }];
   } catch (error) {
     if (error instanceof ParleyError) return undefined;
     throw error;

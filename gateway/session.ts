@@ -53,6 +53,8 @@ export class Session {
   /** Bytes that a socket which does not flow would have got; past a bound it is closed. */
   owedBytes = 0;
   graceTimer: NodeJS.Timeout | undefined;
+  /** When its record in Redis is written again at the latest, monotonic ms. */
+  renewAt = 0;
   private readonly counts: RelayCounts;
   private readonly pauseBytes: number;
 

@@ -38,9 +38,9 @@ export interface SessionsParts {
 /** How long ended streams of a session can still be asked for, and how many. */
 const endedKeptMs = 60_000;
 const endedKept = 16;
-/** How often records in Redis are renewed, and how long they last without. */
-export const renewMs = 30_000;
+/** How long a record in Redis lasts without being written, and when it is renewed at the latest. */
 const recordTtlS = 120;
+const renewMs = 30_000;
 
 export class Sessions {
   private readonly byPlayer = new Map<string, Session>();
@@ -68,6 +68,7 @@ export class Sessions {
     const before = this.byPlayer.get(session.player);
     if (before && before !== session) this.replaced(before);
     clearTimeout(session.graceTimer);
+    session.renewAt = nextRenewal();
     this.byPlayer.set(session.player, session);
   }
 
@@ -182,6 +183,12 @@ export class Sessions {
     this.write(session, { stream: s, record: stream.record(), limits: session.limits?.save() });
   }
 
+  /** Renews the records that are due; to be called every second. */
+  renewDue(): void {
+    const now = performance.now();
+    for (const session of this.byPlayer.values()) if (session.renewAt <= now) this.write(session, {});
+  }
+
   /** Renews every record; after Redis was away, with everything that happened meanwhile. */
   renew({ all }: { all: boolean }): void {
     for (const session of this.byPlayer.values()) {
@@ -196,6 +203,7 @@ export class Sessions {
     if (!store.available) return;
     const { id: sessionId, player, epoch, keyHash } = session;
     const held = { session: sessionId, player, epoch, keyHash, gateway: id };
+    session.renewAt = nextRenewal();
     store.write(held, this.ttlS, fields).then(
       (ours) => {
         if (!ours && this.byPlayer.get(player) === session && session.epoch === epoch) {
@@ -246,4 +254,9 @@ export class Sessions {
   get ttlS(): number {
     return recordTtlS + Math.ceil(this.parts.config.resumeGraceMs / 1_000);
   }
+}
+
+/** Monotonic ms. Thousands that came back in one second are not all renewed in one second. */
+function nextRenewal(): number {
+  return performance.now() + renewMs * (0.5 + Math.random() / 2);
 }
