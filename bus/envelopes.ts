@@ -29,7 +29,14 @@ const segments = z
       z.object({ last: count, d: z.string() }),
       z.object({
         last: count,
-        act: z.object({ name: id, args: z.record(z.string(), z.unknown()), ttlMs: count }),
+        act: z.object({
+          v: count.optional(),
+          name: id,
+          args: z.record(z.string(), z.unknown()),
+          ttlMs: count,
+          g: count.optional(),
+          confidence: z.number().min(0).max(1).optional(),
+        }),
       }),
     ]),
   )
@@ -44,7 +51,11 @@ const generateRequest = z
     player: id,
     text: z.string().min(1).max(100_000).optional(),
     topic: id.optional(),
+    /** `think`: no words, only what the character decides to do; `context` is the situation. */
+    mode: z.literal('think').optional(),
     context: z.string().max(100_000).optional(),
+    /** Repeated in the acts of the answer. */
+    g: count.optional(),
     maxTokens: z.number().int().min(1).max(1_000_000).optional(),
     /** The stream this answers; absent from a backend's request. */
     session: id.optional(),
@@ -61,8 +72,8 @@ const generateRequest = z
     /** What another worker has said of this very answer: the new one goes on after it. */
     said: segments.optional(),
   })
-  .refine((m) => (m.text === undefined) !== (m.topic === undefined), {
-    message: 'needs either text or topic',
+  .refine((m) => (m.mode === 'think') !== ((m.text === undefined) !== (m.topic === undefined)), {
+    message: 'needs either text or topic, or mode think',
     path: ['text'],
   });
 export type GenerateRequest = z.output<typeof generateRequest>;

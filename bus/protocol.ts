@@ -41,15 +41,24 @@ const clientMessages = z.discriminatedUnion('t', [
       npc: id,
       text: wellFormed.optional(),
       topic: id.optional(),
-      /** `alongside`: do not cancel what the character is saying to this player. */
-      mode: z.literal('alongside').optional(),
+      /**
+       * `alongside`: do not cancel what the character is saying to this player. `think`: nobody has spoken; the
+       * character decides what to do in the situation that `context` tells, and answers with acts alone.
+       */
+      mode: z.enum(['alongside', 'think']).optional(),
       context: wellFormed.optional(),
+      /** The generation of the intent that is asked for: acts repeat it, and a client refuses those of an older one. */
+      g: z.number().int().min(0).max(0xffffffff).optional(),
       budgetMs: z.number().int().min(1).max(3_600_000).optional(),
       maxTokens: z.number().int().min(1).max(1_000_000).optional(),
     })
-    .refine((m) => (m.text === undefined) !== (m.topic === undefined), {
+    .refine((m) => m.mode === 'think' || (m.text === undefined) !== (m.topic === undefined), {
       message: 'needs either text or topic',
       path: ['text'],
+    })
+    .refine((m) => m.mode !== 'think' || (m.text === undefined && m.topic === undefined), {
+      message: 'nobody speaks in mode think: leave out text and topic',
+      path: ['mode'],
     }),
   z.object({ t: z.literal('cancel'), s: z.number().int() }),
   z.object({ t: z.literal('observe'), kind: id }).loose(),
@@ -135,14 +144,28 @@ export interface Tok {
   npc?: string;
 }
 
-/** What the character does. */
-export interface Act {
+/** The newest form of `act`; a client leaves acts of a newer one alone. */
+export const actVersion = 1;
+
+/** What the character decides. npcs/verbs.ts says which verbs there are and what their `args` are. */
+export interface Intent {
+  /** The form of the intent; absent: 1. */
+  v?: number;
+  name: string;
+  args: Record<string, unknown>;
+  /** Good for so long after it arrived; then the character goes back to its own habits. */
+  ttlMs: number;
+  /** As in the `say` that it answers. */
+  g?: number;
+  /** 0 to 1: how sure the model was. Absent: not known. */
+  confidence?: number;
+}
+
+/** What the character does: an intent, as one piece of a stream. */
+export interface Act extends Intent {
   t: 'act';
   s: number;
   n: number;
-  name: string;
-  args: Record<string, unknown>;
-  ttlMs: number;
 }
 
 export type EndReason = 'stop' | 'length' | 'cancelled' | 'deadline' | 'filtered';

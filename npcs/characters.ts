@@ -8,6 +8,7 @@ import { basename, extname, join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ParleyError } from '../runtime/errors.ts';
+import { gameFile, gameFileName, type Verb, verbsOf } from './verbs.ts';
 
 const line = (most: number) => z.string().trim().min(1).max(most);
 const id = z
@@ -73,7 +74,9 @@ export type Character = Readonly<z.output<typeof characterFile>> & {
 
 export interface Characters {
   readonly characters: ReadonlyMap<string, Character>;
-  /** Changes with any change of any character. */
+  /** What they can do, by name. */
+  readonly verbs: ReadonlyMap<string, Verb>;
+  /** Changes with any change of any character or verb. */
   readonly version: string;
 }
 
@@ -95,11 +98,12 @@ export class CharacterError extends Error {
 export async function loadCharacters(folder: string): Promise<Characters> {
   let names: string[];
   try {
-    names = (await readdir(folder)).filter((name) => /\.ya?ml$/i.test(name)).sort();
+    names = (await readdir(folder)).filter((name) => /\.ya?ml$/i.test(name) && name !== gameFileName).sort();
   } catch (cause) {
     throw new CharacterError([`${folder}: cannot be read (${(cause as Error).message})`], { cause });
   }
   const faults: string[] = [];
+  const verbs = verbsOf(await readGameVerbs(join(folder, gameFileName), faults));
   const characters = new Map<string, Character>();
   for (const name of names) {
     const file = join(folder, name);
@@ -114,33 +118,47 @@ export async function loadCharacters(folder: string): Promise<Characters> {
   if (faults.length > 0) throw new CharacterError(faults);
   const version = createHash('sha256');
   for (const character of characters.values()) version.update(character.hash);
-  return { characters, version: version.digest('hex').slice(0, 16) };
+  version.update(JSON.stringify([...verbs]));
+  return { characters, verbs, version: version.digest('hex').slice(0, 16) };
 }
 
-function parseCharacter(content: string, file: string, faults: string[]): Character | undefined {
+/** The verbs of the game's own; a game need not have any. */
+async function readGameVerbs(file: string, faults: string[]): Promise<readonly Verb[]> {
+  let content: string;
+  try {
+    content = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      faults.push(`${file}: cannot be read (${(error as Error).message})`);
+    return [];
+  }
+  return parseYaml(content, file, gameFile, faults)?.verbs ?? [];
+}
+
+function parseYaml<T>(content: string, file: string, schema: z.ZodType<T>, faults: string[]): T | undefined {
   const document = parseDocument(content);
   if (document.errors.length > 0) {
     // The parser's message goes on with a drawing of the place; its first line has the reason and the line number.
     faults.push(...document.errors.map((e) => `${file}: ${e.message.split('\n')[0]!.replace(/:$/, '')}`));
     return undefined;
   }
-  const parsed = characterFile.safeParse(document.toJS({ maxAliasCount: 16 }));
-  if (!parsed.success) {
-    faults.push(
-      ...parsed.error.issues.map((i) => `${file}: ${i.path.join('.') || 'the file'}: ${i.message}`),
-    );
-    return undefined;
-  }
-  if (`${parsed.data.id}.yaml` !== basename(file)) {
+  const parsed = schema.safeParse(document.toJS({ maxAliasCount: 16 }));
+  if (parsed.success) return parsed.data;
+  faults.push(...parsed.error.issues.map((i) => `${file}: ${i.path.join('.') || 'the file'}: ${i.message}`));
+  return undefined;
+}
+
+function parseCharacter(content: string, file: string, faults: string[]): Character | undefined {
+  const data = parseYaml(content, file, characterFile, faults);
+  if (!data) return undefined;
+  if (`${data.id}.yaml` !== basename(file)) {
     const should =
-      extname(file) === '.yaml'
-        ? basename(file, '.yaml')
-        : `${parsed.data.id} in a file ${parsed.data.id}.yaml`;
-    faults.push(`${file}: id: must be ${should}, as the file is named; it is ${parsed.data.id}`);
+      extname(file) === '.yaml' ? basename(file, '.yaml') : `${data.id} in a file ${data.id}.yaml`;
+    faults.push(`${file}: id: must be ${should}, as the file is named; it is ${data.id}`);
     return undefined;
   }
-  const hash = createHash('sha256').update(JSON.stringify(parsed.data)).digest('hex').slice(0, 16);
-  return deepFreeze({ ...parsed.data, hash });
+  const hash = createHash('sha256').update(JSON.stringify(data)).digest('hex').slice(0, 16);
+  return deepFreeze({ ...data, hash });
 }
 
 export interface CharacterWatch {

@@ -4,10 +4,13 @@
 import type { Counter, Gauge } from 'prom-client';
 import type { Log } from '../runtime/log.ts';
 import { type Character, loadCharacters, watchCharacters } from './characters.ts';
+import type { Verb } from './verbs.ts';
 
 export interface OpenCharacters {
   /** The set as it is now. */
   readonly current: () => ReadonlyMap<string, Character>;
+  /** What they can do, as it is now. */
+  readonly verbs: () => ReadonlyMap<string, Verb>;
   readonly stop: () => void;
 }
 
@@ -24,13 +27,15 @@ export async function openCharacters(
     onChange?: (characters: ReadonlyMap<string, Character>) => void;
   },
 ): Promise<OpenCharacters> {
-  const { version, characters: first } = await loadCharacters(folder);
-  let characters = first;
+  const loaded = await loadCharacters(folder);
+  const { version } = loaded;
+  let { characters, verbs } = loaded;
   metrics.characters.set(characters.size);
   const stop = watchCharacters(folder, {
     version,
     onChange(now) {
       characters = now.characters;
+      verbs = now.verbs;
       metrics.characters.set(characters.size);
       log.info({ characters: [...characters.keys()], version: now.version }, 'characters read again');
       onChange?.(characters);
@@ -40,5 +45,5 @@ export async function openCharacters(
       log.error({ err: error }, 'a broken character file; the last good set stays');
     },
   });
-  return { current: () => characters, stop };
+  return { current: () => characters, verbs: () => verbs, stop };
 }

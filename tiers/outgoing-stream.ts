@@ -5,20 +5,13 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { encode } from '../bus/codec.ts';
 import type { Accepted, Segments } from '../bus/envelopes.ts';
 import { type FrameKind, frameKinds, writeFrame } from '../bus/frames.ts';
-import type { Act, Encoding, End, Err, Tok } from '../bus/protocol.ts';
-
-/** What the character does, as it is kept. */
-export type ActPiece = {
-  readonly name: string;
-  readonly args: Record<string, unknown>;
-  readonly ttlMs: number;
-};
+import type { Act, Encoding, End, Err, Intent, Tok } from '../bus/protocol.ts';
 
 /** A piece, or neighbouring text that came merged from another worker. */
 interface Segment {
   readonly first: number;
   readonly last: number;
-  readonly content: string | ActPiece;
+  readonly content: string | Intent;
 }
 
 /** Where the frames go now. */
@@ -94,7 +87,7 @@ export class OutgoingStream {
   }
 
   /** Emits what the character does: alone in its frame, after the text before it. */
-  emitAct(act: ActPiece): void {
+  emitAct(act: Intent): void {
     this.flush();
     this.keep(act, this.n + 1);
     this.sendSegments(this.segments.length - 1);
@@ -137,7 +130,7 @@ export class OutgoingStream {
     if (from >= 0) this.sendSegments(from);
   }
 
-  private keep(content: string | ActPiece, last: number): void {
+  private keep(content: string | Intent, last: number): void {
     this.segments.push({ first: this.n + 1, last, content });
     this.n = last;
     const bytes = typeof content === 'string' ? Buffer.byteLength(content) : JSON.stringify(content).length;
