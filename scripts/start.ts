@@ -36,6 +36,8 @@ function build(): LocalStack {
   try {
     return new LocalStack({
       ...counts(),
+      // What the village at / needs of a game's server: purses, and the say over what is sold.
+      backends: { village: 'examples/village/server.ts' },
       say,
       onLog: (line) => void process.stderr.write(`${line}\n`),
       onReturn: () => ready && stack.writeState(startedAt),

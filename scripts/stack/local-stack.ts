@@ -25,6 +25,8 @@ export interface StackOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Nothing is kept: data in a folder that goes with the stack, free ports, no state file, no restarts. */
   readonly ephemeral?: boolean;
+  /** Entry files of the game's own servers by name, from the root of the repository. Each gets PARLEY_NATS_URL. */
+  readonly backends?: Readonly<Record<string, string>>;
   /** Entry file of the workers, from the root of the repository. */
   readonly workerEntry?: string;
   /** Where the nats-server tells about itself over HTTP; nowhere when absent. */
@@ -51,6 +53,7 @@ export class LocalStack implements AsyncDisposable {
   readonly config: Config;
   readonly gateways: NodeProcess[] = [];
   readonly workers: NodeProcess[] = [];
+  readonly backends: NodeProcess[] = [];
   private readonly options: StackOptions;
   private readonly env: NodeJS.ProcessEnv;
   private readonly home: string;
@@ -141,7 +144,7 @@ export class LocalStack implements AsyncDisposable {
   /** Every part that runs or should run, in the order of their start. */
   services(): Service[] {
     const servers = [this.natsServer, this.redisServer].filter((server) => server !== undefined);
-    return [...servers, ...this.workers, ...this.gateways];
+    return [...servers, ...this.workers, ...this.gateways, ...this.backends];
   }
 
   /** Starts everything; resolves once every gateway is ready. Rejects with everything stopped. */
@@ -155,6 +158,9 @@ export class LocalStack implements AsyncDisposable {
         ...Array.from({ length: gateways }, () => this.startGateway()),
       ]);
       await Promise.all(this.gateways.map((_, i) => this.ready(i)));
+      for (const [name, entry] of Object.entries(this.options.backends ?? {})) {
+        await this.startBackend(name, entry);
+      }
     } catch (error) {
       await this.stop();
       throw error;
@@ -212,6 +218,20 @@ export class LocalStack implements AsyncDisposable {
         if (!lost || tries === portTries) throw error;
       }
     }
+  }
+
+  /** Starts a server of the game; resolves when it listens. It has a backend's rights and nothing of Redis. */
+  async startBackend(id: string, entry: string): Promise<NodeProcess> {
+    const backend = new NodeProcess({
+      name: `backend ${id}`,
+      entry,
+      onLog: this.options.onLog,
+      env: () => ({ ...withoutParley(process.env), PARLEY_NATS_URL: this.natsUrl(this.natsServer && id) }),
+    });
+    this.backends.push(backend);
+    this.identities.set(backend, this.natsUser('backend', id));
+    await this.launch(backend);
+    return backend;
   }
 
   /** Stops everything, in the reverse order of its start. Also ends a start that is under way. */
@@ -340,12 +360,21 @@ export class LocalStack implements AsyncDisposable {
   }
 
   private async stopAll(): Promise<void> {
+    await Promise.all(this.backends.map((backend) => backend.stop()));
     await Promise.all(this.gateways.map((gateway) => gateway.stop()));
     await Promise.all(this.workers.map((worker) => worker.stop()));
     await Promise.all([this.redisServer?.stop(), this.natsServer?.stop()]);
     await this.slot?.release();
     if (this.scratch) rmSync(this.scratch, { recursive: true, force: true });
   }
+}
+
+/** Settings of Parley, secrets among them, are not a game server's business; the prefix is. */
+function withoutParley(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const names = Object.entries(env).filter(
+    ([name]) => !name.startsWith('PARLEY_') || name === 'PARLEY_PREFIX',
+  );
+  return Object.fromEntries(names);
 }
 
 /** gw1, gw2, … */

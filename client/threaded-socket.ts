@@ -1,0 +1,144 @@
+// WebSockets that live in a thread of their own, for games that must not spend a frame on a handshake: opening a socket
+// in Node costs about a millisecond of the thread that does it, which is a third of a frame at 300 a second. The game's
+// thread sees the same class, and gets what came in a turn as one message. Says nothing of what is in the frames.
+//
+//   const sockets = await threadedSockets();
+//   const client = new ParleyClient({ url, token, WebSocket: sockets.WebSocket });
+
+import type { SocketConstructor, SocketLike } from './connection.ts';
+
+/** To the thread. */
+export type SocketOrder =
+  | { op: 'open'; id: number; url: string; protocols: string | string[] | undefined }
+  | { op: 'send'; id: number; data: string | Uint8Array }
+  | { op: 'close'; id: number; code: number | undefined; reason: string | undefined };
+
+/** From the thread, in the order in which it happened; those of one turn come together. */
+export type SocketNews =
+  | { id: number; kind: 'open' }
+  | { id: number; kind: 'message'; data: string | ArrayBuffer }
+  | { id: number; kind: 'taken'; bytes: number; buffered: number }
+  | { id: number; kind: 'error'; message: string }
+  | { id: number; kind: 'close'; code: number; reason: string };
+
+/** As much of a worker as is used here: Node's and the browser's, which name their events differently. */
+interface Thread {
+  postMessage(order: SocketOrder): void;
+  /** The newest listener counts. */
+  listen(listener: (news: SocketNews[]) => void, failed: (error: Error) => void): void;
+  keepAlive(yes: boolean): void;
+  stop(): void;
+}
+
+export interface ThreadedSockets {
+  /** To be given to ParleyClient; any number of clients may share it. */
+  readonly WebSocket: SocketConstructor;
+  /** Ends the thread with all its sockets. */
+  stop(): void;
+}
+
+/** Resolves when the thread runs; rejects with its error, or where there are no workers. */
+export async function threadedSockets(): Promise<ThreadedSockets> {
+  const thread = await startThread();
+  // Its first message says that it listens.
+  await new Promise<void>((resolve, reject) => thread.listen(() => resolve(), reject));
+  thread.keepAlive(false);
+  const sockets = new Map<number, ThreadedSocket>();
+  let last = 0;
+
+  class ThreadedSocket implements SocketLike {
+    binaryType = 'arraybuffer';
+    onopen: ((event: never) => void) | null = null;
+    onmessage: ((event: never) => void) | null = null;
+    onclose: ((event: never) => void) | null = null;
+    onerror: ((event: never) => void) | null = null;
+    /** Sent from here, and not yet taken by the thread. */
+    #underway = 0;
+    /** As the thread last said of its own socket. */
+    #buffered = 0;
+    readonly #id = ++last;
+
+    constructor(url: string, protocols?: string | string[]) {
+      // As a real one does: a bad address is heard of at once.
+      new URL(url);
+      sockets.set(this.#id, this);
+      thread.keepAlive(true);
+      thread.postMessage({ op: 'open', id: this.#id, url, protocols });
+    }
+
+    get bufferedAmount(): number {
+      return this.#underway + this.#buffered;
+    }
+
+    send(data: string | Uint8Array): void {
+      this.#underway += data.length;
+      thread.postMessage({ op: 'send', id: this.#id, data });
+    }
+
+    close(code?: number, reason?: string): void {
+      thread.postMessage({ op: 'close', id: this.#id, code, reason });
+    }
+
+    hear(news: SocketNews): void {
+      switch (news.kind) {
+        case 'open':
+          return this.onopen?.({} as never);
+        case 'message':
+          return this.onmessage?.({ data: news.data } as never);
+        case 'taken':
+          this.#underway -= news.bytes;
+          this.#buffered = news.buffered;
+          return;
+        case 'error':
+          return this.onerror?.({ message: news.message } as never);
+        case 'close':
+          sockets.delete(this.#id);
+          if (sockets.size === 0) thread.keepAlive(false);
+          return this.onclose?.({ code: news.code, reason: news.reason } as never);
+      }
+    }
+  }
+
+  thread.listen(
+    (all) => {
+      for (const news of all) sockets.get(news.id)?.hear(news);
+    },
+    // Without the thread no socket is left.
+    ({ message }) => {
+      for (const [id, socket] of sockets) {
+        socket.hear({ id, kind: 'error', message });
+        socket.hear({ id, kind: 'close', code: 1006, reason: '' });
+      }
+    },
+  );
+  return { WebSocket: ThreadedSocket, stop: () => thread.stop() };
+}
+
+async function startThread(): Promise<Thread> {
+  if (typeof Worker === 'function') {
+    const worker = new Worker(new URL('./socket-thread.mjs', import.meta.url), { type: 'module' });
+    return {
+      postMessage: (order) => worker.postMessage(order),
+      listen: (listener, failed) => {
+        worker.onmessage = ({ data }) => listener(data);
+        worker.onerror = ({ message }) => failed(new Error(message));
+      },
+      keepAlive: () => {},
+      stop: () => worker.terminate(),
+    };
+  }
+  const { Worker: NodeWorker } = await import('node:worker_threads');
+  const entry = new URL('./socket-thread.mjs', import.meta.url);
+  // Of this process's own flags none is the thread's business.
+  const worker = new NodeWorker(entry, { execArgv: [] });
+  return {
+    postMessage: (order) => worker.postMessage(order),
+    listen: (listener, failed) => {
+      worker.removeAllListeners();
+      worker.on('message', listener).on('error', failed);
+    },
+    // A process without open sockets may end.
+    keepAlive: (yes) => (yes ? worker.ref() : worker.unref()),
+    stop: () => void worker.terminate(),
+  };
+}
