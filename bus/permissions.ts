@@ -39,6 +39,8 @@ export function natsPermissions(
             ]),
             `${root}.gateway.*.deliver`,
             `${root}.gateway.*.control`,
+            subjects.observations,
+            subjects.acts,
           ],
         },
         subscribe: {
@@ -49,10 +51,11 @@ export function natsPermissions(
             subjects.gatewayControl(id),
             `${subjects.pushes} ${subjects.gatewayQueue}`,
             `${subjects.npcSays} ${subjects.gatewayQueue}`,
+            `${subjects.states} ${subjects.gatewayQueue}`,
             inbox,
           ],
         },
-        // Answers to pushes: delivered, offline or unknown.
+        // Answers to backends, such as delivered, offline or unknown.
         allowResponses: { max: 1, expires: '1m' },
       };
     case 'worker':
@@ -73,9 +76,18 @@ export function natsPermissions(
     case 'backend':
       return {
         publish: {
-          allow: [subjects.generate('gold'), subjects.generate('silver'), subjects.pushes, subjects.npcSays],
+          allow: [
+            subjects.generate('gold'),
+            subjects.generate('silver'),
+            subjects.pushes,
+            subjects.npcSays,
+            subjects.states,
+            subjects.observations,
+          ],
         },
-        subscribe: { allow: [inbox] },
+        subscribe: { allow: [subjects.acts, subjects.observations, inbox] },
+        // It says what may be done, once for each act that it is asked about.
+        allowResponses: { max: 1, expires: '1m' },
       };
   }
 }
@@ -87,7 +99,7 @@ export function redisRules(role: Exclude<Role, 'backend'>, prefix: string): stri
   const commands = '+@read +@write +@connection +@scripting +@transaction -@dangerous +info';
   switch (role) {
     case 'worker':
-      return `${history} ${commands}`;
+      return `${history} ~${root}:state:* ${commands}`;
     case 'gateway':
       return `~${root}:* ${commands}`;
   }

@@ -3,6 +3,7 @@
 // speak for, somebody else.
 
 import { ParleyError } from '../runtime/errors.ts';
+import type { StateScope } from './state.ts';
 
 const plain = /^[A-Za-z0-9_-]+$/;
 const maxIdBytes = 128;
@@ -67,6 +68,7 @@ export interface OutAddress {
 export function createSubjects(prefix: string) {
   const root = encodeId(prefix);
   const outRoot = `${root}.out.`;
+  const statePattern = new RegExp(`^${root}\\.state\\.(player|npc|world)\\.([^.]+)$`);
   const beatPattern = new RegExp(`^${root}\\.(gold|silver|bronze)\\.beat\\.([^.]+)$`);
 
   return {
@@ -90,6 +92,21 @@ export function createSubjects(prefix: string) {
     npcSay: (npc: string) => `${root}.npc.${encodeId(npc)}.say`,
     npcSays: `${root}.npc.*.say`,
     parseNpcSay: (subject: string) => parseMiddle(subject, `${root}.npc.`, '.say'),
+    /** What a player does, as the game tells it: from gateways and backends to whoever wants to know. */
+    observed: (player: string) => `${root}.player.${encodeId(player)}.observed`,
+    observations: `${root}.player.*.observed`,
+    /** What a character wants to do where the game's server has the say: a request of a gateway to a backend. */
+    act: (player: string) => `${root}.player.${encodeId(player)}.act`,
+    acts: `${root}.player.*.act`,
+    /** Facts of a player, a character or the world, from a backend to whichever gateway. */
+    state: (scope: StateScope, id: string) => `${root}.state.${scope}.${encodeId(id)}`,
+    states: `${root}.state.*.*`,
+    /** What a state is of, or undefined. */
+    parseState(subject: string): { scope: StateScope; id: string } | undefined {
+      const match = statePattern.exec(subject);
+      const id = match ? idOf(match[2]!) : undefined;
+      return id === undefined ? undefined : { scope: match![1] as StateScope, id };
+    },
     /** The queue group of the gateways for what any of them can do. */
     gatewayQueue: 'gateway',
     /** Every worker's heartbeat, of every tier. */
@@ -152,6 +169,8 @@ export function createKeys(prefix: string) {
     player: (player: string) => `${root}:player:${encodeId(player)}`,
     /** What all gateways together did in one second of a game-wide limit. */
     gameLimit: (operation: string, second: number) => `${root}:limit:${operation}:${second}`,
+    /** Facts of a player, a character or the world; state.ts says what stands in it. */
+    state: (scope: StateScope, id: string) => `${root}:state:${scope}:${encodeId(id)}`,
     /** Marks a turn as committed, so that it is committed once. */
     turn: (session: string, stream: number) => `${root}:history-turn:${encodeId(session)}:${stream}`,
   };

@@ -19,6 +19,7 @@ import { authoredLine, type Character } from '../npcs/characters.ts';
 import { ParleyError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { GatewayMetrics } from '../runtime/metrics.ts';
+import { answerBackends } from './backend-answer.ts';
 import type { Sessions } from './sessions.ts';
 
 /** `unknown`: no session of that player is known, or nobody can be asked. */
@@ -46,35 +47,12 @@ export class BackendDoor {
   constructor(parts: BackendDoorParts) {
     this.parts = parts;
     const { connection, subjects, id } = parts;
-    const listen = (subject: string, take: (message: Msg) => Promise<object>, queue?: string) => {
-      const callback = (error: Error | null, message: Msg) => {
-        if (error) return parts.log.error({ err: error, subject }, 'cannot listen');
-        void this.answer(message, take);
-      };
-      connection.subscribe(subject, { queue, callback });
-    };
+    const refused = () => parts.metrics.pushes.inc({ result: 'refused' });
+    const listen = (subject: string, take: (message: Msg) => Promise<object>, queue?: string) =>
+      answerBackends(subject, queue, take, { connection, log: parts.log, refused });
     listen(subjects.pushes, (m) => this.push(m), subjects.gatewayQueue);
     listen(subjects.npcSays, (m) => this.say(m), subjects.gatewayQueue);
     listen(subjects.gatewayDeliver(id), async (m) => ({ status: this.deliverHere(readDeliver(m.data)) }));
-  }
-
-  /** Whatever happens, the sender hears what became of it. */
-  private async answer(message: Msg, take: (message: Msg) => Promise<object>): Promise<void> {
-    let reply: object;
-    try {
-      reply = await take(message);
-    } catch (error) {
-      const known = error instanceof ParleyError;
-      if (!known)
-        this.parts.log.error({ err: error, subject: message.subject }, 'a message of a backend failed');
-      reply = {
-        status: 'refused',
-        code: known ? error.code : 'internal',
-        message: known ? error.detail : 'failed',
-      };
-      this.parts.metrics.pushes.inc({ result: 'refused' });
-    }
-    if (message.reply) message.respond(encode(reply, encodingOf(message.data)));
   }
 
   private async push(message: Msg): Promise<{ status: PushStatus }> {

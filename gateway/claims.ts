@@ -9,7 +9,7 @@ import type { Config } from '../runtime/config.ts';
 import type { Log } from '../runtime/log.ts';
 import type { RelayCounts } from '../runtime/metrics.ts';
 import type { Peers } from './peers.ts';
-import { PlayerLimits } from './player-limits.ts';
+import { type PlayerLimitConfig, PlayerLimits } from './player-limits.ts';
 import { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -39,7 +39,7 @@ export interface ClaimsParts {
   readonly peers: Peers;
   readonly counts: RelayCounts;
   readonly log: Log;
-  readonly config: Pick<Config, 'pauseBytes' | 'saysPerSecond' | 'sayBurst'>;
+  readonly config: PlayerLimitConfig & Pick<Config, 'pauseBytes'>;
 }
 
 export class Claims {

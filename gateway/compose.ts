@@ -26,6 +26,7 @@ import { Router } from './route.ts';
 import { type Server, startServer } from './server.ts';
 import type { Socket } from './session.ts';
 import { Sessions } from './sessions.ts';
+import { StateDoor } from './state-door.ts';
 import { loadUws } from './uws.ts';
 import { Watch } from './watch.ts';
 import { Welcome } from './welcome.ts';
@@ -69,6 +70,7 @@ export async function startGateway(config: Config, id: string, log: Log, life: L
   const placement: Placement = new Placement({
     ...shared,
     router,
+    verbs: npcs.verbs,
     history,
     store,
     remember: (stream) => sessions.remember(stream),
@@ -88,6 +90,7 @@ export async function startGateway(config: Config, id: string, log: Log, life: L
   const welcome = new Welcome({ ...shared, placement, closeReplaced });
   redis.on('ready', () => sessions.renew({ all: true }));
   new BackendDoor({ ...shared, store, sessions });
+  new StateDoor({ ...shared, redis, keys });
   const gameLimit = new GameLimit({ perSecond: config.gameSaysPerSecond, redis, keys, log });
   const handshakes = new HandshakeLimits(config);
   let leaving = false;
@@ -119,7 +122,15 @@ export async function startGateway(config: Config, id: string, log: Log, life: L
 
   const notReady = () => [...(bus.connected ? [] : ['nats']), ...(leaving ? ['draining'] : [])];
   const degraded = () => (redis.status === 'ready' ? [] : ['redis']);
-  const http = { registry, characters, page: await buildPage(), notReady, degraded, config };
+  const http = {
+    registry,
+    characters,
+    verbs: npcs.verbs,
+    page: await buildPage(),
+    notReady,
+    degraded,
+    config,
+  };
   const server = life.add('server', await startServer({ uws, door, draining, http, log, config }), (s) =>
     s.close(),
   );

@@ -12,11 +12,11 @@ import {
 import type { Config } from '../runtime/config.ts';
 import { type CloseName, closeCodes, type ErrorName, errorCodes, ParleyError } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
-import type { GatewayMetrics } from '../runtime/metrics.ts';
 import { type Authenticate, type Player, Unauthenticated } from './authenticate.ts';
 import type { Claims } from './claims.ts';
 import type { GameLimit } from './game-limit.ts';
 import type { HandshakeLimits } from './handshake-limits.ts';
+import { type ObserveParts, observe } from './observe.ts';
 import type { Session, Socket } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -40,14 +40,13 @@ export interface Connection {
   refusedInRow?: number;
 }
 
-export interface DoorParts {
+export interface DoorParts extends ObserveParts {
   readonly authenticate: Authenticate;
   readonly sessions: Sessions;
   readonly claims: Claims;
   readonly welcome: Welcome;
   readonly handshakes: HandshakeLimits;
   readonly gameLimit: GameLimit;
-  readonly metrics: GatewayMetrics;
   readonly log: Log;
   readonly draining: () => boolean;
   readonly config: Pick<
@@ -58,6 +57,8 @@ export interface DoorParts {
 
 /** When the whole game has had enough, the next second may be better. */
 const gameRetryMs = 1_000;
+/** Of what the whole game may do, so that players are heard before characters think. */
+const thinkShare = 0.5;
 
 export class Door {
   private readonly parts: DoorParts;
@@ -249,19 +250,24 @@ export class Door {
         if (retryMs > 0) return this.refuse(connection, 'rate_limited', undefined, undefined, retryMs);
         return void this.refresh(connection, session, message.token);
       }
-      case 'observe':
+      case 'observe': {
+        const refusal = observe(session, message, this.parts);
+        return refusal && this.refuse(connection, refusal.code, undefined, refusal.detail);
+      }
       case 'job':
-        // Parts of the protocol whose service this release does not have.
-        return this.refuse(connection, 'not_available', message.t === 'job' ? message.s : undefined);
+        // A part of the protocol whose service this release does not have.
+        return this.refuse(connection, 'not_available', message.s);
       case 'hello':
         return this.close(connection, 'malformed');
     }
   }
 
   private say(connection: Connection, session: Session, say: Say): void {
-    const retryMs = this.parts.sessions.limitsOf(session).say();
+    const thinks = say.mode === 'think';
+    const limits = this.parts.sessions.limitsOf(session);
+    const retryMs = thinks ? limits.think() : limits.say();
     if (retryMs > 0) return this.refuse(connection, 'rate_limited', say.s, undefined, retryMs);
-    if (!this.parts.gameLimit.admit())
+    if (!this.parts.gameLimit.admit(thinks ? thinkShare : 1))
       return this.refuse(connection, 'overloaded', say.s, undefined, gameRetryMs);
     const refusal = this.parts.sessions.say(session, say);
     if (refusal) this.refuse(connection, refusal.code, say.s, refusal.detail);

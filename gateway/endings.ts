@@ -34,7 +34,7 @@ export class Endings {
     deliverTerminal(stream, body);
   }
 
-  /** The character's own line, written by its author. Only where no piece was sent. */
+  /** The character's own line, written by its author. Only where no piece was sent, and somebody has spoken. */
   authored(stream: Stream): void {
     const line = authoredLine(stream.character, `${stream.session.id} ${stream.s}`);
     this.written(stream, line, { source: 'authored', tier: 'none', model: '' });
@@ -112,6 +112,8 @@ export class Endings {
     const { session, say, character, s } = stream;
     const { history, store, log } = this.parts;
     const { id, player, epoch } = session;
+    // What nobody said is nothing to remember.
+    if (stream.thinks) return;
     const turn = { player: wordsOf(character, say), npc: text, reason, at: Date.now() };
     // A gateway that was frozen wakes up with its timers first: the player may be elsewhere, and the answer there.
     store

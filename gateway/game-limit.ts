@@ -26,11 +26,11 @@ export class GameLimit {
     this.allowance = perSecond;
   }
 
-  /** Whether the game may take one more in this second. */
-  admit(): boolean {
+  /** Whether the game may take one more in this second, when what is asked for may use up to `share` of it. */
+  admit(share = 1): boolean {
     if (this.perSecond === 0) return true;
     this.asked++;
-    if (this.taken >= this.allowance) return false;
+    if (this.taken >= this.allowance * share) return false;
     this.taken++;
     return true;
   }

@@ -78,13 +78,22 @@ export class Kept {
     }
   }
 
+  /** Whether an act after piece `n` stands here as a worker remembers it, and not as it was decided (act-authority.ts). */
+  private undecided(n: number): boolean {
+    for (const frame of this.frames()) {
+      if (frameKind(frame) !== frameKinds.kept || frameLast(frame) <= n) continue;
+      if (segmentsOf(frame)?.some((segment) => 'act' in segment && segment.last > n)) return true;
+    }
+    return false;
+  }
+
   /**
    * The messages after piece `n` until `last`, neighbouring text merged into one `tok`, each act alone; undefined when
-   * they are not all here or no frame begins after `n`.
+   * they are not all here, no frame begins after `n`, or an act among them has to be decided again.
    */
   messages(s: number, n: number, last: number): (Tok | Act)[] | undefined {
     const segments = this.segments(last);
-    if (!segments) return undefined;
+    if (!segments || this.undecided(n)) return undefined;
     const messages: (Tok | Act)[] = [];
     let at = 0;
     for (const segment of segments) {

@@ -9,9 +9,12 @@ import { writeHeaders } from '../bus/headers.ts';
 import type { History } from '../bus/history.ts';
 import type { SessionStore } from '../bus/session-store.ts';
 import type { Subjects } from '../bus/subjects.ts';
+import type { Verb } from '../npcs/verbs.ts';
 import type { Config } from '../runtime/config.ts';
+import type { ErrorName } from '../runtime/errors.ts';
 import type { Log } from '../runtime/log.ts';
 import type { GatewayMetrics, RelayCounts } from '../runtime/metrics.ts';
+import { ActAuthority } from './act-authority.ts';
 import { flushStream } from './delivery.ts';
 import { Endings } from './endings.ts';
 import { GivenUpTries } from './given-up-tries.ts';
@@ -26,6 +29,8 @@ export interface PlacementParts {
   readonly connected: () => boolean;
   readonly subjects: Subjects;
   readonly router: Router;
+  /** What characters can do, as it is now. */
+  readonly verbs: () => ReadonlyMap<string, Verb>;
   readonly history: History;
   readonly store: SessionStore;
   readonly counts: RelayCounts;
@@ -33,7 +38,7 @@ export interface PlacementParts {
   readonly log: Log;
   /** Told when another gateway would need to know something new about a stream. */
   readonly remember: (stream: Stream) => void;
-  readonly config: Pick<Config, 'acceptMs' | 'maxAttempts' | 'frameMs' | 'maxKeptBytes'>;
+  readonly config: Pick<Config, 'acceptMs' | 'actMs' | 'maxAttempts' | 'frameMs' | 'maxKeptBytes'>;
 }
 
 /** How long a worker may take to end a stream that was cancelled, or to answer an attach. */
@@ -56,7 +61,17 @@ export class Placement implements StreamEvents {
     const { connection, subjects, id, counts, log, history, store, metrics } = parts;
     this.givenUp = new GivenUpTries(parts);
     const { maxKeptBytes } = parts.config;
-    this.relay = new Relay({ connection, subjects, gateway: id, events: this, counts, log, maxKeptBytes });
+    const authority = new ActAuthority(parts);
+    this.relay = new Relay({
+      connection,
+      subjects,
+      gateway: id,
+      events: this,
+      authority,
+      counts,
+      log,
+      maxKeptBytes,
+    });
     this.endings = new Endings({ history, store, metrics, log, ended: (stream) => this.ended(stream) });
   }
 
@@ -70,7 +85,6 @@ export class Placement implements StreamEvents {
   /** Takes over a stream that another gateway began; `attach` comes next. */
   adopt(stream: Stream): void {
     this.running.add(stream);
-    stream.session.running++;
   }
 
   /** The player wants no more of it. The worker stops its engine and says `end`; so does the gateway if it does not. */
@@ -82,7 +96,9 @@ export class Placement implements StreamEvents {
       return this.endings.stopped(stream, 'cancelled');
     }
     this.command(stream, { op: 'cancel', ...this.ref(stream), commit: true, reason: 'cancelled' });
-    this.arm(stream, answerMs, () => this.endings.stopped(stream, 'cancelled'));
+    // What came before the worker's `end` may have to be decided first.
+    const ms = answerMs + (stream.asking ? this.parts.config.actMs : 0);
+    this.arm(stream, ms, () => this.endings.stopped(stream, 'cancelled'));
   }
 
   /** Another gateway has it now: nothing of it is heard here any more, and nothing is said about it. */
@@ -90,7 +106,8 @@ export class Placement implements StreamEvents {
     if (stream.state === 'placing' && !stream.ended) this.giveUp(stream);
     clearTimeout(stream.timer);
     this.relay.forget(stream.subject);
-    if (this.running.delete(stream)) stream.session.running--;
+    this.running.delete(stream);
+    stream.asking = undefined;
     stream.attached?.('lost');
     stream.state = 'ended';
   }
@@ -113,6 +130,8 @@ export class Placement implements StreamEvents {
     stream.attached?.('resumed');
     stream.state = 'attaching';
     stream.terminal = undefined;
+    // What waits for an act comes again.
+    if (stream.asking) Object.assign(stream.asking, { held: [], heldBytes: 0, overflowed: false });
     // What is kept must begin at piece 1 and end at `n`, or be made whole by the worker.
     const withKept = stream.kept.segments(n) === undefined;
     if (withKept) stream.kept.clear();
@@ -134,6 +153,11 @@ export class Placement implements StreamEvents {
   moveOn(stream: Stream): void {
     if (stream.ended) return;
     if (stream.cancelled) return this.endings.stopped(stream, 'cancelled');
+    // Whoever goes on must know whether the act was done.
+    if (stream.asking) {
+      stream.asking.after = () => this.moveOn(stream);
+      return;
+    }
     const tell = stream.attached;
     this.giveUp(stream);
     stream.tried = new Set(stream.worker ? [stream.worker] : []);
@@ -192,7 +216,8 @@ export class Placement implements StreamEvents {
       case 'ended':
         return;
     }
-    if (kind === 'end' && (stream.seen > 0 || stream.cancelled)) return this.endings.forwarded(stream, body);
+    if (kind === 'end' && (stream.seen > 0 || stream.cancelled || stream.thinks))
+      return this.endings.forwarded(stream, body);
     if (kind === 'end') return this.endings.authored(stream);
     this.parts.metrics.attempts.inc({ result: 'failed' });
     this.moveOn(stream);
@@ -220,7 +245,8 @@ export class Placement implements StreamEvents {
     const { router, subjects, connection, config, connected } = this.parts;
     const leftMs = stream.deadlineAt - performance.now();
     if (stream.attempt > 0) this.relay.forget(stream.subject);
-    if (!connected() || leftMs <= 0 || stream.triesLeft-- <= 0) return this.nobody(stream);
+    if (leftMs <= 0) return this.nobody(stream, 'expired');
+    if (!connected() || stream.triesLeft-- <= 0) return this.nobody(stream);
     const worker = router.choose({
       tier: stream.tier,
       npc: stream.say.npc,
@@ -267,8 +293,11 @@ export class Placement implements StreamEvents {
       v: 1,
       npc: say.npc,
       player: session.player,
-      ...(say.text === undefined ? { topic: say.topic } : { text: say.text }),
+      text: say.text,
+      topic: say.topic,
+      mode: stream.thinks ? 'think' : undefined,
       context: say.context,
+      g: say.g,
       maxTokens: say.maxTokens,
       session: session.id,
       s: stream.s,
@@ -303,10 +332,11 @@ export class Placement implements StreamEvents {
     this.tryNext(stream);
   }
 
-  /** No worker takes it. */
-  private nobody(stream: Stream): void {
-    if (stream.seen === 0) this.endings.authored(stream);
-    else this.endings.failed(stream, 'lost');
+  /** No worker takes it. An authored line is no answer where nobody has spoken. */
+  private nobody(stream: Stream, code: ErrorName = 'overloaded'): void {
+    if (stream.seen > 0) this.endings.failed(stream, 'lost');
+    else if (stream.thinks) this.endings.failed(stream, code);
+    else this.endings.authored(stream);
   }
 
   // ---- attach ----
@@ -337,8 +367,9 @@ export class Placement implements StreamEvents {
   // ---- small things ----
 
   private ended(stream: Stream): void {
+    stream.asking = undefined;
     this.relay.forget(stream.subject);
-    if (this.running.delete(stream)) stream.session.running--;
+    this.running.delete(stream);
     this.parts.remember(stream);
   }
 
@@ -368,7 +399,7 @@ export class Placement implements StreamEvents {
     const leftMs = Math.max(0, stream.deadlineAt - performance.now());
     this.arm(stream, leftMs + deadlineSlackMs, () => {
       this.giveUp(stream);
-      if (!stream.ended) this.nobody(stream);
+      if (!stream.ended) this.nobody(stream, 'expired');
     });
   }
 }

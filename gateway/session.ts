@@ -45,7 +45,6 @@ export class Session {
   lastOwnStream = 0;
   /** Running streams, and those that ended a short time ago. Made with the first one: most sessions idle. */
   streams: Map<number, Stream> | undefined;
-  running = 0;
   /** What the player has used up; made with the first message that is limited. */
   limits: PlayerLimits | undefined;
   /** Messages that belong to no stream and could not be sent while the socket was full. */

@@ -8,9 +8,9 @@ import type { SessionStore, StreamRecord } from '../bus/session-store.ts';
 import type { Character } from '../npcs/characters.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Log } from '../runtime/log.ts';
-import { admit, type Refusal } from './admit.ts';
+import { admit, type Refusal, replaces } from './admit.ts';
 import type { Placement } from './placement.ts';
-import { PlayerLimits } from './player-limits.ts';
+import { type PlayerLimitConfig, PlayerLimits } from './player-limits.ts';
 import type { Session, Socket } from './session.ts';
 import { Stream } from './stream.ts';
 
@@ -24,15 +24,9 @@ export interface SessionsParts {
   readonly closeReplaced: (socket: Socket) => void;
   readonly config: Pick<
     Config,
-    | 'resumeGraceMs'
-    | 'maxTextChars'
-    | 'maxContextChars'
-    | 'maxStreams'
-    | 'maxTokens'
-    | 'budgetMs'
-    | 'saysPerSecond'
-    | 'sayBurst'
-  >;
+    'resumeGraceMs' | 'maxTextChars' | 'maxContextChars' | 'maxStreams' | 'maxTokens' | 'budgetMs'
+  > &
+    PlayerLimitConfig;
 }
 
 /** How long ended streams of a session can still be asked for, and how many. */
@@ -79,11 +73,8 @@ export class Sessions {
     const admission = admit(say, session, this.parts.characters(), this.parts.config);
     if (!admission.admitted) return admission.repeat ? undefined : admission;
     session.streams ??= new Map();
-    if (say.mode !== 'alongside') {
-      for (const other of session.streams.values()) {
-        if (other.say.npc === say.npc && other.s > 0) this.parts.placement.cancel(other);
-      }
-    }
+    for (const other of session.streams.values())
+      if (replaces(say, other)) this.parts.placement.cancel(other);
     const startedAt = performance.now();
     const stream = new Stream({
       session,
@@ -232,14 +223,16 @@ export class Sessions {
   }
 
   private forgetEnded(session: Session, now: number): void {
-    let tooMany = session.streams!.size - session.running - endedKept;
     const gone: number[] = [];
-    for (const stream of session.streams!.values()) {
-      if (!stream.ended) continue;
-      if (tooMany <= 0 && now - stream.endedAt < endedKeptMs) break;
-      session.streams!.delete(stream.s);
-      gone.push(stream.s);
-      tooMany--;
+    // Thinks end many a second: counted together, they would push out what was said.
+    for (const thinks of [false, true]) {
+      const ended = [...session.streams!.values()].filter((s) => s.ended && s.thinks === thinks);
+      let tooMany = ended.length - endedKept;
+      for (const stream of ended) {
+        if (tooMany-- <= 0 && now - stream.endedAt < endedKeptMs) break;
+        session.streams!.delete(stream.s);
+        gone.push(stream.s);
+      }
     }
     if (gone.length > 0 && this.parts.store.available) {
       this.parts.store.forgetStreams(session.id, gone).catch((error) => this.storeFailed(error));

@@ -6,6 +6,7 @@ import type { Encoding, End, Say, Tok } from '../bus/protocol.ts';
 import type { StreamRecord } from '../bus/session-store.ts';
 import type { Tier } from '../bus/subjects.ts';
 import type { Character } from '../npcs/characters.ts';
+import type { Decision } from './act-authority.ts';
 import { Kept } from './kept.ts';
 import type { Session } from './session.ts';
 
@@ -14,6 +15,17 @@ import type { Session } from './session.ts';
  * piece, and frames are ignored until it says so. `ended`: the terminal frame is known.
  */
 export type StreamState = 'placing' | 'running' | 'attaching' | 'ended';
+
+/** An act about which the game's server is asked, with what came after it. */
+export interface Asking {
+  /** Frames in the order in which they came. */
+  held: Uint8Array[];
+  heldBytes: number;
+  /** More came than is held: it has to come again from the worker. */
+  overflowed: boolean;
+  /** To be done once it is decided. */
+  after: (() => void) | undefined;
+}
 
 export type AttachResult = 'resumed' | 'ended' | 'lost';
 
@@ -47,6 +59,10 @@ export class Stream {
   /** Number of the last piece that went to the player's present socket; less than `seen` while it is slow or gone. */
   sent = 0;
   readonly kept = new Kept();
+  /** Set while an act waits for the game's server. */
+  asking: Asking | undefined;
+  /** What it said about earlier ones, by piece. */
+  decided: Map<number, Decision> | undefined;
   /** The player (or the session's end) has cancelled it. */
   cancelled = false;
   /** For the one thing that it waits for now: acceptance, attachment, the deadline, a cancelled stream's end. */
@@ -74,6 +90,11 @@ export class Stream {
     this.traceparent = init.traceparent;
     this.startedAt = init.startedAt;
     this.deadlineAt = init.deadlineAt;
+  }
+
+  /** Nobody has spoken: the character only decides what to do. */
+  get thinks(): boolean {
+    return this.say.mode === 'think';
   }
 
   get ended(): boolean {

@@ -129,12 +129,12 @@ export const errorCodes = {
   overloaded: {
     message: 'The character is busy.',
     retry: true,
-    when: 'every worker is full (seen by backends; players get an authored line)',
+    when: 'every worker is full (seen by backends and in mode `think`; to what players say they get an authored line)',
   },
   expired: {
     message: 'The time for the answer was over before it began.',
     retry: true,
-    when: 'the budget had run out before the request reached an engine (seen by backends)',
+    when: 'the budget had run out before the request reached an engine (seen by backends and in mode `think`)',
   },
   engine_failed: {
     message: 'The character lost its thread.',

@@ -139,6 +139,24 @@ export function createGatewayMetrics(register: Registry, relay: RelayCounts) {
       labelNames: ['result'],
       registers,
     }),
+    acts: new Counter({
+      name: 'parley_gateway_acts_total',
+      help: 'Acts of characters: passed (by the client), agreed or refused by the game server, or why nobody was asked',
+      labelNames: ['result'],
+      registers,
+    }),
+    observations: new Counter({
+      name: 'parley_gateway_observations_total',
+      help: 'What players did, as their games told it, by what became of it',
+      labelNames: ['result'],
+      registers,
+    }),
+    states: new Counter({
+      name: 'parley_gateway_states_total',
+      help: 'Facts told by backends, by result',
+      labelNames: ['result'],
+      registers,
+    }),
     acceptSeconds: new Histogram({
       name: 'parley_gateway_accept_seconds',
       help: 'From say to accepted',
@@ -212,6 +230,12 @@ export function createWorkerMetrics(register: Registry) {
     commits: new Counter({
       name: 'parley_worker_history_commits_total',
       help: 'Turns written to history, by result',
+      labelNames: ['result'],
+      registers,
+    }),
+    acts: new Counter({
+      name: 'parley_worker_acts_total',
+      help: 'What characters decided to do: sent, none, dropped (broke the schema), failed (the model could not be asked)',
       labelNames: ['result'],
       registers,
     }),

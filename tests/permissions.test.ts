@@ -22,7 +22,8 @@ async function captured(
     servers: url.host,
     user: url.username,
     pass: url.password,
-    inboxPrefix: `_INBOX_${user.startsWith('gw') ? 'gateway' : 'worker'}_${user}`,
+    inboxPrefix:
+      user === 'backend' ? '_INBOX' : `_INBOX_${user.startsWith('gw') ? 'gateway' : 'worker'}_${user}`,
   });
   connections.push(nats);
   const refused: string[] = [];
@@ -71,13 +72,21 @@ describe('a captured worker', () => {
       'parley.out.>',
       'parley.out.gw1.>',
       'parley.gold.beat.*',
+      'parley.player.*.act',
+      'parley.player.*.observed',
+      'parley.state.>',
+      'parley.state.*.*',
       '_INBOX.>',
       '_INBOX_gateway_gw1.>',
       '_INBOX_worker_gold2.>',
       '$SYS.>',
     ];
     const taps = forbidden.map((subject) => tap(nats, subject));
-    const queues = [tap(nats, 'parley.gold.generate', 'mine'), tap(nats, 'parley.silver.generate', 'silver')];
+    const queues = [
+      tap(nats, 'parley.gold.generate', 'mine'),
+      tap(nats, 'parley.silver.generate', 'silver'),
+      tap(nats, 'parley.state.*.*', 'gateway'),
+    ];
     await settle();
     await talk('victim-1');
     await settle();
@@ -97,6 +106,9 @@ describe('a captured worker', () => {
       subjects.workerGenerate('gold', 'gold2'),
       subjects.beat('gold', 'gold2'),
       'parley.player.victim.push',
+      subjects.act('victim'),
+      subjects.observed('victim'),
+      subjects.state('player', 'victim'),
     ];
     for (const subject of targets)
       nats.publish(subject, encode({ t: 'tok', s: 1, n: 1, d: 'forged' }, 'json'));
@@ -136,6 +148,10 @@ describe('a captured gateway', () => {
       'parley.out.*.*.*.*',
       'parley.gold.generate',
       'parley.gold.worker.*.generate',
+      'parley.player.*.act',
+      'parley.player.victim-2.act',
+      'parley.player.*.observed',
+      'parley.state.*.*',
       '_INBOX.>',
       '_INBOX_gateway_gw1.>',
     ];
@@ -183,6 +199,57 @@ describe('a captured gateway', () => {
   });
 });
 
+describe('a captured backend', () => {
+  test('cannot read frames, requests, beats or state', async () => {
+    const { nats, settle } = await captured('backend');
+    const forbidden = [
+      '>',
+      'parley.>',
+      'parley.out.>',
+      'parley.gold.generate',
+      'parley.gold.worker.*.generate',
+      'parley.gold.beat.*',
+      'parley.gateway.*.deliver',
+      'parley.player.>',
+      'parley.player.*.push',
+      'parley.state.*.*',
+      '_INBOX_gateway_gw1.>',
+    ];
+    const taps = forbidden.map((subject) => tap(nats, subject));
+    const allowed = [
+      tap(nats, 'parley.player.*.act'),
+      tap(nats, 'parley.player.*.act', 'game'),
+      tap(nats, 'parley.player.p1.observed'),
+      tap(nats, 'parley.player.*.observed', 'game'),
+    ];
+    await settle();
+    await talk('victim-3');
+    await settle();
+    for (const [i, t] of taps.entries()) {
+      expect(t.refused(), forbidden[i]).toBe(true);
+      expect(t.heard()).toBe(0);
+    }
+    for (const t of allowed) expect(t.refused()).toBe(false);
+  });
+
+  test('cannot speak into a stream, give commands, or ask about acts', async () => {
+    const { nats, refused, settle } = await captured('backend');
+    const client = await stack.join();
+    const targets = [
+      subjects.out({ gateway: 'gw1', session: client.welcome.session, stream: 1, attempt: 1 }),
+      subjects.workerControl('gold', 'gold1'),
+      subjects.workerGenerate('gold', 'gold1'),
+      subjects.beat('gold', 'gold1'),
+      subjects.gatewayDeliver('gw1'),
+      subjects.act('victim'),
+      '_INBOX_gateway_gw1.x',
+    ];
+    for (const subject of targets) nats.publish(subject, encode({ ok: true }, 'json'));
+    await settle();
+    expect(refused).toHaveLength(targets.length);
+  });
+});
+
 describe('a stranger', () => {
   test('without credentials is not let in', async () => {
     const { host } = new URL(stack.local.natsUrl());
@@ -197,11 +264,13 @@ describe('a stranger', () => {
 });
 
 describe('Redis', () => {
-  test('a worker reaches history and nothing else', async () => {
+  test('a worker reaches history, state and nothing else', async () => {
     const redis = new Redis(stack.local.redisUrl('worker'), { lazyConnect: true, enableReadyCheck: false });
     await redis.connect();
     await redis.lrange('parley:history:p1:mira', 0, -1);
+    await redis.hget('parley:state:player:p1', 'facts');
     await expect(redis.get('parley:session:x')).rejects.toThrow(/NOPERM/);
+    await expect(redis.hgetall('parley:player:p1')).rejects.toThrow(/NOPERM/);
     await expect(redis.set('other:key', '1')).rejects.toThrow(/NOPERM/);
     await expect(redis.keys('*')).rejects.toThrow(/NOPERM/);
     await expect(redis.flushall()).rejects.toThrow(/NOPERM/);

@@ -14,6 +14,8 @@ import {
   type StreamState,
   subprotocols,
 } from '../bus/protocol.ts';
+import { createSubjects } from '../bus/subjects.ts';
+import { type Verb, verbsOf } from '../npcs/verbs.ts';
 import { closeCodes, errorCodes } from '../runtime/errors.ts';
 import { settings } from '../runtime/settings.ts';
 
@@ -79,15 +81,33 @@ describe('PROTOCOL.md', () => {
       `${settings.maxStreams.fallback}`,
       `${settings.messagesPerSecond.fallback}, with a burst of ${settings.messageBurst.fallback}`,
       `${settings.saysPerSecond.fallback}, with a burst of ${settings.sayBurst.fallback}`,
+      `${settings.thinksPerSecond.fallback}, with a burst of ${settings.thinkBurst.fallback}`,
       '1, with a burst of 5',
       `${settings.helloMs.fallback} ms`,
       '2',
       `${settings.resumeGraceMs.fallback} ms`,
     ]);
     expect(specification).toContain(`\`pingMs\` (${settings.pingMs.fallback} ms)`);
+    expect(specification).toContain(`${settings.actMs.fallback} ms (\`PARLEY_ACT_MS\`)`);
+    expect(specification).toContain(`They last ${settings.stateTtlS.fallback / 86_400} days`);
     expect(specification).toContain(`bound (${settings.budgetMs.fallback} by default)`);
     expect(specification).toContain(`bound (${settings.maxTokens.fallback} by default)`);
     expect(specification).toContain(`whole answer; ${settings.workerBudgetMs.fallback} without it`);
+  });
+
+  test('has the verbs of every game', () => {
+    const argument = ([name, { type, optional }]: [string, Verb['args'][string]]) =>
+      `\`${name}\` (${type}${optional ? ', optional' : ''})`;
+    const rows = [...verbsOf().values()].map(({ name, args, ttlMs, authority, description }) => [
+      `\`${name}\``,
+      Object.entries(args).map(argument).join(', ') || 'none',
+      String(ttlMs),
+      authority,
+      description,
+    ]);
+    expect(table('verbs')).toEqual(rows);
+    for (const kind of verbsOf().get('emote')!.args.kind!.enum!)
+      expect(specification).toContain(`\`${kind}\``);
   });
 
   test.each([...clientMessageKinds, ...serverKinds])('describes `%s`', (kind) => {
@@ -140,7 +160,7 @@ interface Described {
 }
 interface AsyncApi {
   asyncapi: string;
-  channels: Record<string, { messages: Record<string, { $ref: string }> }>;
+  channels: Record<string, { address: string | null; messages: Record<string, { $ref: string }> }>;
   operations: Record<string, { action: string; messages: { $ref: string }[] }>;
   components: { messages: Record<string, Described>; schemas: Record<string, Schema> };
 }
@@ -194,6 +214,20 @@ describe('asyncapi.yaml', () => {
     );
   });
 
+  test('has the subjects of the code', () => {
+    const subjects = createSubjects('parley');
+    const addresses = Object.values(api.channels).map(({ address }) =>
+      address?.replaceAll(/\{[^}]+\}/g, 'x'),
+    );
+    for (const subject of [
+      subjects.act('x'),
+      subjects.observed('x'),
+      subjects.state('player', 'x').replace('player', 'x'),
+    ]) {
+      expect(addresses).toContain(subject);
+    }
+  });
+
   test('requires of a client what the edge requires', () => {
     for (const { payload } of Object.values(messages)) {
       const kind = payload.properties?.t?.const as ClientMessage['t'] | undefined;
@@ -227,6 +261,14 @@ describe('asyncapi.yaml', () => {
         expect(() => parseClientMessage({ ...base, [field]: bad })).toThrow();
       }
     }
+    for (const mode of say.mode!.enum!) {
+      const words = mode === 'think' ? { context: 'x', text: undefined } : {};
+      expect(() => parseClientMessage({ ...base, mode, ...words })).not.toThrow();
+    }
+    const { minimum: least, maximum: most } = api.components.schemas.generation!;
+    for (const good of [least!, most!]) expect(() => parseClientMessage({ ...base, g: good })).not.toThrow();
+    for (const bad of [least! - 1, most! + 1])
+      expect(() => parseClientMessage({ ...base, g: bad })).toThrow();
     const { minimum, maximum } = api.components.schemas.streamNumber!;
     for (const bad of [minimum! - 1, maximum! + 1]) {
       expect(() => parseClientMessage({ ...base, s: bad })).toThrow();
