@@ -7,8 +7,10 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cleanUp } from './setup/child.mjs';
+import { ensureChromium } from './setup/chromium.mjs';
 import { SetupFailure, say } from './setup/failure.mjs';
 import { ensureModel } from './setup/model.mjs';
+import { ensureMono } from './setup/mono.mjs';
 import { ensureNatsServer } from './setup/nats.mjs';
 import { ensureNpmPackages } from './setup/npm-packages.mjs';
 import { checkPlatform } from './setup/platform.mjs';
@@ -28,6 +30,8 @@ async function setUp(purpose) {
   if (tests || !PARLEY_NATS_URL) servers.natsServer = await ensureNatsServer(cache);
   if (tests || !PARLEY_REDIS_URL) servers.redisServer = await ensureRedisServer(cache);
   if (tests || !PARLEY_MODEL) await ensureModel(cache);
+  if (tests) await ensureMono(cache);
+  if (tests) servers.chromium = await ensureChromium(cache);
   writeServers(cache, servers);
 }
 
