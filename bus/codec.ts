@@ -23,7 +23,7 @@ const toUtf8 = new TextEncoder();
  * Levels of maps and arrays: more than any message has. Deeper input is refused in both encodings before anything is
  * built of it. Encoding recurses: what could be read and not be written again would fail far from the door.
  */
-const maxDepth = 32;
+export const maxDepth = 32;
 
 /** Encodes a message. The result is not shared with later calls. */
 export function encode(message: object, encoding: Encoding): Uint8Array {

@@ -71,6 +71,7 @@ const clientMessages = z.discriminatedUnion('t', [
 export type ClientMessage = z.output<typeof clientMessages>;
 export type Hello = Extract<ClientMessage, { t: 'hello' }>;
 export type Say = Extract<ClientMessage, { t: 'say' }>;
+export type Observe = Extract<ClientMessage, { t: 'observe' }>;
 /** What a client writes: defaults may be left out. */
 export type ClientMessageInput = z.input<typeof clientMessages>;
 export const clientMessageKinds: ReadonlySet<string> = new Set(

@@ -1,79 +1,54 @@
-// The client: one player's session over as many connections as it takes. Numbers the streams, comes back after a
-// loss and resumes them, and closes for good where the table of close codes says so. What a single connection does is
-// in connection.ts, what a single answer does in stream.ts.
+// The client: one player's session over as many connections as it takes. Comes back after a loss and resumes, and closes
+// for good where the table of close codes says so. What a single connection does is in connection.ts, what becomes of
+// answers and jobs in streams.ts.
 
-import type { ClientMessageInput, Encoding, ServerMessage, StreamState, Welcome } from '../bus/protocol.ts';
-import { closeCodes, errorCodes } from '../runtime/errors.ts';
-import { backoffMs, type ReconnectOptions } from './backoff.ts';
+import type { ServerMessage, Welcome } from '../bus/protocol.ts';
+import { closeCodes } from '../runtime/errors.ts';
+import { backoffMs } from './backoff.ts';
+import { Clock } from './clock.ts';
+import { encode, type Incoming, isMap, type SayMessage } from './codec.ts';
 import { Connection, comingBack, type SocketConstructor } from './connection.ts';
 import { Emitter } from './emitter.ts';
-import { ClosedError, retryOf, ServerError, StreamError } from './errors.ts';
-import { RunningStream, type Stream } from './stream.ts';
-
-export interface ClientOptions {
-  /** The edge, as in `wss://play.example.org/v1/ws`. */
-  url: string;
-  /** The player's token, or where to get one. It is asked for at the start, and again when the edge refuses the last. */
-  token: string | (() => string | Promise<string>);
-  /** `msgpack` is the smaller one and the default; `json` reads well in a browser's tools. */
-  encoding?: Encoding;
-  /** A WebSocket class where the platform has none (Node before 22): that of the package `ws`. */
-  WebSocket?: SocketConstructor;
-  reconnect?: ReconnectOptions;
-  /** Bound of the time from opening a socket to `welcome`. */
-  connectMs?: number;
-}
-
-export interface SayOptions {
-  npc: string;
-  /** What the player says. Either this or `topic`. */
-  text?: string;
-  /** One of the character's topics. */
-  topic?: string;
-  /** `alongside`: what the character is saying to this player goes on. Otherwise it is cancelled. */
-  mode?: 'alongside';
-  /** What the game wants the character to know just now. */
-  context?: string;
-  /** Time for the whole answer. */
-  budgetMs?: number;
-  maxTokens?: number;
-  /** Aborting it cancels the answer. */
-  signal?: AbortSignal;
-}
-
-export interface ClientEvents {
-  /** A connection stands; `resumed` says whether it goes on with the session before. */
-  welcome: Welcome;
-  /** The connection was lost; the client comes back by itself. */
-  disconnected: { code: number; reason: string };
-  /** A try to connect follows after `delayMs`. `attempt` counts from 1 since the last good connection. */
-  reconnecting: { attempt: number; delayMs: number };
-  /** Something from the game's backend. */
-  push: Extract<ServerMessage, { t: 'push' }>;
-  /** A character speaks by itself. */
-  speech: Stream;
-  /** The edge refused a message that belongs to no stream. */
-  error: ServerError;
-  /** The connection is closed for good; the client does nothing any more. */
-  closed: { code: number; reason: string; error: ClosedError };
-}
-
-/**
- * `idle` before `connect`; `connecting` with a try under way; `online`; `waiting` for the next try; `closed` for good.
- */
-export type ClientState = 'idle' | 'connecting' | 'online' | 'waiting' | 'closed';
-
-type SayMessage = Extract<ClientMessageInput, { t: 'say' }>;
-type StreamFrame = Extract<ServerMessage, { t: 'tok' | 'act' | 'end' | 'err' }>;
+import { ClosedError, errOf, retryOf, ServerError } from './errors.ts';
+import type { Job } from './job.ts';
+import { Npc } from './npc.ts';
+import { Observing } from './observing.ts';
+import type {
+  ClientEvents,
+  ClientOptions,
+  ClientState,
+  ClientStats,
+  SayOptions,
+  ThinkOptions,
+} from './options.ts';
+import type { Stream } from './stream.ts';
+import { type IgnoredWhy, Streams } from './streams.ts';
 
 /** A connection that stood for this long was a good one: the next loss starts with the shortest delay again. */
 const steadyMs = 5_000;
+/** Longest time that an edge may ask a client to stay before it goes to another. */
+const maxLeaveMs = 600_000;
 
 export class ParleyClient extends Emitter<ClientEvents> {
+  /** The server's clock: `clock.now()`, `clock.offsetMs`. */
+  readonly clock = new Clock();
   readonly #options: ClientOptions;
+  readonly #streams: Streams;
+  readonly #observing = new Observing();
+  readonly #stats: ClientStats = {
+    reconnects: 0,
+    resumed: 0,
+    frames: 0,
+    bytes: 0,
+    ignored: 0,
+    observed: 0,
+    observeDropped: 0,
+    lastFirstTokenMs: undefined,
+  };
   #state: ClientState = 'idle';
   #connection: Connection | undefined;
   #session: { session: string; key: string } | undefined;
+  #limits: Welcome['limits'] | undefined;
   #token: string | undefined;
   /** Whether a token was refused since the last welcome; a second refusal is final. */
   #tokenRefused = false;
@@ -83,60 +58,115 @@ export class ParleyClient extends Emitter<ClientEvents> {
   #connected: Promise<Welcome> | undefined;
   #settle: { resolve(welcome: Welcome): void; reject(error: Error): void } | undefined;
 
-  /** Streams without a terminal frame yet, by number, and what to send for those that are not sent. */
-  readonly #streams = new Map<number, { stream: RunningStream; say?: SayMessage }>();
-  #lastS = 0;
-  /** The last stream that the edge opened. Their numbers are negative and go down. */
-  #lastSpeech: RunningStream | undefined;
-
   constructor(options: ClientOptions) {
     super();
     this.#options = options;
+    const client = this;
+    this.#streams = new Streams({
+      get online() {
+        return client.#state === 'online';
+      },
+      send: (message) => client.#state !== 'online' || client.#connection!.send(message),
+      gap: () => client.#connection?.close(comingBack, 'a piece is missing'),
+      ignored: (frame, why) => client.#ignore(frame, why),
+      speech: (stream) => client.emit('speech', stream),
+      firstToken: (afterMs) => {
+        client.#stats.lastFirstTokenMs = afterMs;
+      },
+    });
   }
 
   get state(): ClientState {
     return this.#state;
   }
 
+  /** The counters as they are now; they go on counting. */
+  get stats(): Readonly<ClientStats> {
+    return this.#stats;
+  }
+
+  /** What the edge allows, by its last `welcome`. */
+  get limits(): Welcome['limits'] | undefined {
+    return this.#limits;
+  }
+
+  /** Bytes that were sent and still wait in the socket; 0 without a connection. */
+  get buffered(): number {
+    return this.#connection?.buffered ?? 0;
+  }
+
   /**
    * Connects, and comes back after every loss until `close`. Resolves with the first `welcome`; rejects with
-   * ClosedError when the edge refuses for good, `reconnect.attempts` are used up, or there is no first token (`cause`
-   * has what `token` threw). Calling it again gives the same promise.
+   * ClosedError when the edge refuses for good, `reconnect.attempts` are used up, `signal` is aborted before, or there
+   * is no first token (`cause` has what `token` threw). Calling it again gives the same promise.
    */
-  connect(): Promise<Welcome> {
+  connect({ signal }: { signal?: AbortSignal } = {}): Promise<Welcome> {
     if (this.#connected) return this.#connected;
     if (this.#state === 'closed') return Promise.reject(clientClosed());
     this.#connected = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
+    const stop = () => this.#shut(clientClosed(signal?.reason));
+    const forget = () => signal?.removeEventListener('abort', stop);
     // Who does not wait for it listens to `closed`.
-    this.#connected.catch(() => {});
-    void this.#open();
+    this.#connected.then(forget, forget);
+    signal?.addEventListener('abort', stop, { once: true });
+    if (signal?.aborted) stop();
+    else void this.#open();
     return this.#connected;
+  }
+
+  /** A character, to talk with: `client.npc('mira').say('Hello')`. */
+  npc(id: string): Npc {
+    return new Npc(this, id);
   }
 
   /**
    * Says something to a character. Never throws for reasons of the network: without a connection the words go out with the
    * next one, and what fails is heard from the stream. Before `connect` it throws.
    */
-  say({ signal, ...words }: SayOptions): Stream {
-    if (this.#state === 'idle') throw new Error('say: call connect first');
-    const stream = new RunningStream(words.npc, ++this.#lastS, (s) => this.#cancel(s));
-    if (this.#state === 'closed') {
-      stream.fail(clientClosed());
-      return stream;
-    }
-    const entry = { stream, say: { t: 'say', s: stream.s, ...words } satisfies SayMessage };
-    this.#streams.set(stream.s, entry);
-    if (signal?.aborted) stream.cancel();
-    else if (signal) {
-      const cancel = () => stream.cancel();
-      signal.addEventListener('abort', cancel, { once: true });
-      const forget = () => signal.removeEventListener('abort', cancel);
-      stream.end.then(forget, forget);
-    }
-    if (this.#state === 'online') this.#sendWaiting();
+  say({ npc, text, topic, mode, context, g, budgetMs, maxTokens, signal }: SayOptions): Stream {
+    return this.#ask({ npc, text, topic, mode, context, g, budgetMs, maxTokens }, signal);
+  }
+
+  /** Asks what a character does in the situation that `context` tells. The answer has acts alone; otherwise as `say`. */
+  think({ npc, context, g, budgetMs, signal }: ThinkOptions): Stream {
+    return this.#ask({ npc, mode: 'think', context, g, budgetMs }, signal);
+  }
+
+  #ask(words: Omit<SayMessage, 't' | 's'>, signal: AbortSignal | undefined): Stream {
+    this.#mustHaveConnected('say');
+    const stream = this.#streams.ask(words, signal);
+    if (this.#state === 'closed') this.#streams.failAll(clientClosed());
     return stream;
+  }
+
+  /**
+   * Asks for a long job. It is heard of by `progress` and `result`; a server without the service refuses it with
+   * `not_available`. Throws before `connect`, and TypeError for an input that cannot be written.
+   */
+  job(kind: string, input: unknown, { signal }: { signal?: AbortSignal } = {}): Job {
+    this.#mustHaveConnected('job');
+    // It may be sent much later, where nobody could be told.
+    encode({ t: 'job', s: 0, kind, input }, this.#options.encoding ?? 'msgpack');
+    const job = this.#streams.askJob(kind, input, signal);
+    if (this.#state === 'closed') this.#streams.failAll(clientClosed());
+    return job;
+  }
+
+  /**
+   * Tells what the player does: came near, looked at. Worth something only now, so it is dropped, and the answer is
+   * false, when there is no connection, the socket is backed up, too many were sent, or the server has no use for it.
+   */
+  observe(kind: string, details: Record<string, unknown> = {}): boolean {
+    const { observeBufferBytes = 65_536 } = this.#options;
+    const sent =
+      this.#state === 'online' &&
+      this.buffered <= observeBufferBytes &&
+      this.#observing.take() &&
+      this.#connection!.send({ ...details, t: 'observe', kind });
+    this.#stats[sent ? 'observed' : 'observeDropped'] += 1;
+    return sent;
   }
 
   /**
@@ -145,13 +175,22 @@ export class ParleyClient extends Emitter<ClientEvents> {
    */
   refresh(token: string): void {
     this.#token = token;
-    if (this.#state === 'online') this.#connection?.send({ t: 'refresh', token });
+    if (this.#state === 'online') this.#connection!.send({ t: 'refresh', token });
+  }
+
+  /** Cuts the connection as a bad network would, to see what a game does then. The client comes back by itself. */
+  drop(): void {
+    this.#connection?.cut();
   }
 
   /** Says goodbye: everything stops, here and at the edge. */
   close(): void {
-    this.#connection?.send({ t: 'bye' });
+    if (this.#state === 'online') this.#connection!.send({ t: 'bye' });
     this.#shut(new ClosedError(closeCodes.bye.code, closeCodes.bye.reason));
+  }
+
+  #mustHaveConnected(what: string): void {
+    if (this.#state === 'idle') throw new Error(`${what}: call connect first`);
   }
 
   // ---- connections ----
@@ -170,15 +209,22 @@ export class ParleyClient extends Emitter<ClientEvents> {
     }
     // `close` may have been called meanwhile.
     if (this.#state !== 'connecting') return;
-    const resume = this.#session && { ...this.#session, streams: this.#sentStreams() };
+    const resume = this.#session && { ...this.#session, streams: this.#streams.toResume() };
+    const WebSocket = this.#options.WebSocket ?? (globalThis.WebSocket as SocketConstructor | undefined);
     try {
+      if (!WebSocket) throw new Error('this platform has no WebSocket: give the class of the package ws');
       this.#connection = new Connection({
         url,
         encoding,
-        WebSocket: this.#options.WebSocket ?? (globalThis.WebSocket as SocketConstructor),
+        WebSocket,
         hello: { t: 'hello', token: this.#token, resume },
         connectMs,
-        isBusy: () => this.#streams.size > 0,
+        clock: this.clock,
+        isBusy: () => this.#streams.busy,
+        onBytes: (count) => {
+          this.#stats.frames += 1;
+          this.#stats.bytes += count;
+        },
         onWelcome: (welcome) => this.#onWelcome(welcome),
         onMessage: (message) => this.#onMessage(message),
         onClose: (code, reason) => this.#onClose(code, reason),
@@ -190,73 +236,58 @@ export class ParleyClient extends Emitter<ClientEvents> {
   }
 
   #onWelcome(welcome: Welcome): void {
-    // A new session counts the edge's own streams anew.
-    if (!welcome.resumed) this.#lastSpeech = undefined;
+    if (this.#session) this.#stats.reconnects += 1;
+    if (welcome.resumed) this.#stats.resumed += 1;
     this.#session = { session: welcome.session, key: welcome.key };
+    this.#limits = welcome.limits;
     this.#tokenRefused = false;
     this.#welcomedAt = Date.now();
     this.#state = 'online';
-    const states = new Map(welcome.streams.map(({ s, state }) => [s, state]));
-    for (const { stream } of this.#all()) if (stream.sent) this.#settleResumed(stream, states.get(stream.s));
-    this.#sendWaiting();
+    this.#observing.onWelcome(welcome);
+    this.#streams.onWelcome(welcome);
     this.#settle?.resolve(welcome);
     this.emit('welcome', welcome);
   }
 
-  /** What the edge says of a stream that was sent over an earlier connection. */
-  #settleResumed(stream: RunningStream, state: StreamState['state'] | undefined): void {
-    if (state === 'unknown') {
-      stream.sent = false;
-      if (stream.cancelled) this.#cancel(stream);
-    } else if (state === 'resumed' || state === 'ended') {
-      if (stream.cancelled) this.#connection?.send({ t: 'cancel', s: stream.s });
-    } else {
-      this.#streams.delete(stream.s);
-      const { message } = errorCodes.lost;
-      stream.fail(new StreamError(stream.s, { code: 'lost', message, partial: stream.n > 0 }));
-    }
-  }
-
-  #onMessage(message: ServerMessage): void {
-    switch (message.t) {
+  #onMessage(message: Incoming): void {
+    const { t, s } = message;
+    switch (t) {
       case 'tok':
       case 'act':
       case 'end':
-        this.#onFrame(message.s, message);
+      case 'job':
+        if (typeof s === 'number') this.#streams.onFrame(s, message);
+        else this.#ignore(message, 'malformed');
         break;
       case 'err':
-        if (message.s === undefined) this.emit('error', new ServerError(message));
-        else this.#onFrame(message.s, message);
+        if (typeof s === 'number') this.#streams.onFrame(s, message);
+        else this.#onRefusal(new ServerError(errOf(message)));
         break;
       case 'push':
-        this.emit('push', message);
+        if (isMap(message.data)) this.emit('push', message as Extract<ServerMessage, { t: 'push' }>);
+        else this.#ignore(message, 'malformed');
         break;
       case 'reconnect': {
         // This gateway is stopping: until then it goes on serving, and the next connection resumes.
-        const leaving = this.#connection;
-        setTimeout(() => leaving?.close(comingBack, 'asked to reconnect'), message.afterMs);
+        const { afterMs } = message;
+        if (typeof afterMs === 'number') this.#connection?.leave(Math.min(afterMs, maxLeaveMs));
+        else this.#ignore(message, 'malformed');
         break;
       }
+      default:
+        this.#ignore(message, t === 'welcome' ? 'malformed' : 'unknown kind');
     }
   }
 
-  #onFrame(s: number, frame: StreamFrame): void {
-    const stream = this.#streams.get(s)?.stream ?? (s < 0 ? this.#opened(s, frame) : undefined);
-    if (!stream) return;
-    const applied = stream.apply(frame);
-    if (applied === 'ended') this.#streams.delete(s);
-    else if (applied === 'gap') this.#connection?.close(comingBack, 'a piece is missing');
+  /** Of what has no number, observations alone may be refused for want of a service. */
+  #onRefusal(error: ServerError): void {
+    if (error.code === 'not_available') this.#observing.onNotAvailable();
+    this.emit('error', error);
   }
 
-  /** The stream that the edge opens with this frame; undefined when it is one that was heard before. */
-  #opened(s: number, frame: StreamFrame): RunningStream | undefined {
-    if (s >= (this.#lastSpeech?.s ?? 0) || frame.t !== 'tok') return undefined;
-    const stream = new RunningStream(frame.npc ?? '', s, () => {});
-    stream.sent = true;
-    this.#lastSpeech = stream;
-    this.#streams.set(s, { stream });
-    this.emit('speech', stream);
-    return stream;
+  #ignore(message: Incoming, why: IgnoredWhy): void {
+    this.#stats.ignored += 1;
+    this.emit('ignored', { why, message });
   }
 
   #onClose(code: number, reason: string): void {
@@ -268,6 +299,8 @@ export class ParleyClient extends Emitter<ClientEvents> {
       this.#shut(new ClosedError(code, reason));
       return;
     }
+    // Before its listeners hear of it: what they say then has to wait.
+    this.#state = 'waiting';
     if (wasOnline) this.emit('disconnected', { code, reason });
     if (wasOnline && Date.now() - this.#welcomedAt >= steadyMs) this.#attempt = 0;
     if (retry === 'fresh-token') {
@@ -298,59 +331,12 @@ export class ParleyClient extends Emitter<ClientEvents> {
     const connection = this.#connection;
     this.#connection = undefined;
     connection?.close(closeCodes.bye.code, closeCodes.bye.reason);
-    for (const { stream } of this.#all()) stream.fail(error);
-    this.#streams.clear();
+    this.#streams.failAll(error);
     this.#settle?.reject(error);
     this.emit('closed', { code: error.code, reason: error.reason, error });
   }
-
-  // ---- streams ----
-
-  #all() {
-    return [...this.#streams.values()];
-  }
-
-  #sentStreams() {
-    const streams = this.#all()
-      .map(({ stream }) => stream)
-      .filter(({ sent }) => sent);
-    // Named also when it has ended: what the edge opened after it is news.
-    const last = this.#lastSpeech;
-    if (last && !streams.includes(last)) streams.push(last);
-    return streams.map(({ s, n }) => ({ s, n }));
-  }
-
-  /** Sends what waits for a connection, lowest number first, as the map has them. */
-  #sendWaiting(): void {
-    for (const { stream, say } of this.#all()) {
-      if (stream.sent || !say) continue;
-      stream.sent = true;
-      this.#connection?.send(say);
-    }
-  }
-
-  #cancel(stream: RunningStream): void {
-    if (stream.sent) {
-      this.#connection?.send({ t: 'cancel', s: stream.s });
-      return;
-    }
-    // The edge has never heard of it, so it ends here.
-    this.#streams.delete(stream.s);
-    stream.finish({
-      t: 'end',
-      s: stream.s,
-      n: 0,
-      reason: 'cancelled',
-      tier: 'none',
-      source: 'live',
-      attempts: 0,
-      model: '',
-      usage: { prompt: 0, cached: 0, completion: 0 },
-      timings: { queueMs: 0, firstMs: 0, totalMs: 0 },
-    });
-  }
 }
 
-function clientClosed(): ClosedError {
-  return new ClosedError(closeCodes.bye.code, 'the client is closed');
+function clientClosed(cause?: unknown): ClosedError {
+  return new ClosedError(closeCodes.bye.code, 'the client is closed', { cause });
 }

@@ -1,5 +1,5 @@
-// The thread of threaded-socket.ts: opens the sockets that it is told to, and tells what happens to them, everything of
-// one turn in one message. Plain JavaScript, so that a thread can run it as it is: on Node 20 the loader of the thread
+// The thread of threaded-socket.ts: opens the sockets that it is told to, and tells what happens to them, a helping at a
+// time: the next one goes out when the last is eaten. Plain JavaScript, so that a thread can run it as it is: on Node 20 the loader of the thread
 // that starts it does not reach in here.
 
 /**
@@ -12,22 +12,35 @@ const port = inBrowser ? globalThis : (await import('node:worker_threads')).pare
 const WebSocketClass = globalThis.WebSocket ?? (await import('ws')).WebSocket;
 /** @type {Map<number, WebSocket>} */
 const sockets = new Map();
+/** News at most in one helping: it is copied in one go. */
+const mostInHelping = 32;
 /** @type {SocketNews[]} */
-let waiting = [];
+const waiting = [];
+let hungry = true;
+let soon = false;
 
 /** @param {SocketNews} news */
 function tell(news) {
   waiting.push(news);
-  if (waiting.length > 1) return;
-  setTimeout(() => {
-    const all = waiting;
-    waiting = [];
-    port.postMessage(all);
-  }, 0);
+  if (soon || !hungry) return;
+  soon = true;
+  // What came in one turn goes together.
+  setTimeout(serve, 0);
+}
+
+function serve() {
+  soon = false;
+  if (!hungry || waiting.length === 0) return;
+  hungry = false;
+  port.postMessage(waiting.splice(0, mostInHelping));
 }
 
 /** @param {SocketOrder} order */
 function obey(order) {
+  if (order.op === 'next') {
+    hungry = true;
+    return serve();
+  }
   const { id } = order;
   if (order.op === 'open') return open(id, order.url, order.protocols);
   const socket = sockets.get(id);

@@ -1,10 +1,10 @@
 // One answer of a character. The public face is `Stream`; `RunningStream` is the same object with the side that
-// client.ts feeds. Holds the rule that nothing is shown twice or out of order; asks for nothing by itself.
+// streams.ts feeds. Holds the rule that nothing is shown twice or out of order; asks for nothing by itself.
 
-import type { Act, End, Err, Tok } from '../bus/protocol.ts';
+import type { Act, actVersion, End } from '../bus/protocol.ts';
+import { type Incoming, isMap, type SayMessage } from './codec.ts';
 import { Emitter } from './emitter.ts';
-import type { ClosedError } from './errors.ts';
-import { StreamError } from './errors.ts';
+import { type ClosedError, errOf, StreamError } from './errors.ts';
 
 export interface StreamEvents {
   /** The next words. */
@@ -25,6 +25,8 @@ export interface Stream extends AsyncIterable<string> {
   readonly s: number;
   /** All words until now. */
   readonly text: string;
+  /** All that the character did until now. */
+  readonly acts: readonly Act[];
   /** How it ended. Rejects with StreamError, or with ClosedError when the connection closed for good. */
   readonly end: Promise<End>;
   /** Milliseconds by `performance.now()`, as this client saw them. */
@@ -32,16 +34,32 @@ export interface Stream extends AsyncIterable<string> {
   /** Stops it. Harmless when it has ended. It still ends as every stream does, as a rule with reason `cancelled`. */
   cancel(): void;
   on<K extends keyof StreamEvents>(event: K, listener: (value: StreamEvents[K]) => void): () => void;
+  once<K extends keyof StreamEvents>(event: K, listener: (value: StreamEvents[K]) => void): () => void;
+  off<K extends keyof StreamEvents>(event: K, listener: (value: StreamEvents[K]) => void): void;
 }
 
-/** What a frame did: it was used (or had been before), it was the last, or something before it is missing. */
-export type Applied = 'applied' | 'ended' | 'gap';
+/**
+ * What a frame did: it was used (or had been before); it was the last; something before it is missing; it is not what
+ * the protocol says, and left alone; or there is no room for it.
+ */
+export type Applied = 'applied' | 'ended' | 'gap' | 'ignored' | 'overflow';
+
+/** Characters that are held of one answer; each piece and each act counts for some more. */
+const maxHeld = 1_048_576;
+const pieceCosts = 8;
+const actCosts = 1_024;
+
+const newestAct: typeof actVersion = 1;
 
 export class RunningStream extends Emitter<StreamEvents> implements Stream {
   readonly npc: string;
   readonly s: number;
+  /** What asks for it; nothing where the edge opened it. */
+  readonly request: SayMessage | undefined;
   readonly times: { asked: number; first?: number; ended?: number } = { asked: performance.now() };
   readonly end: Promise<End>;
+  readonly acts: Act[] = [];
+  text = '';
   /** The last piece that was applied. */
   n = 0;
   /** Whether the request is on its way or there; otherwise it goes out with the next `welcome`. */
@@ -50,17 +68,23 @@ export class RunningStream extends Emitter<StreamEvents> implements Stream {
 
   readonly #pieces: string[] = [];
   readonly #onCancel: (stream: RunningStream) => void;
+  #held = 0;
   #over = false;
   #resolve!: (end: End) => void;
   #reject!: (error: Error) => void;
-  /** Wakes the loops that wait for the next words. */
-  #wake: () => void = () => {};
-  #next: Promise<void> = Promise.resolve();
+  /** The loops that wait for the next words. */
+  #waiting: (() => void)[] | undefined;
 
-  constructor(npc: string, s: number, onCancel: (stream: RunningStream) => void) {
+  constructor(
+    npc: string,
+    s: number,
+    request: SayMessage | undefined,
+    onCancel: (stream: RunningStream) => void,
+  ) {
     super();
     this.npc = npc;
     this.s = s;
+    this.request = request;
     this.#onCancel = onCancel;
     this.end = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -68,11 +92,6 @@ export class RunningStream extends Emitter<StreamEvents> implements Stream {
     });
     // Who only iterates or listens hears of the error there.
     this.end.catch(() => {});
-    this.#renew();
-  }
-
-  get text(): string {
-    return this.#pieces.join('');
   }
 
   cancel(): void {
@@ -87,7 +106,12 @@ export class RunningStream extends Emitter<StreamEvents> implements Stream {
       for (;;) {
         if (at < this.#pieces.length) yield this.#pieces[at++]!;
         else if (this.#over) break;
-        else await this.#next;
+        else {
+          await new Promise<void>((resolve) => {
+            this.#waiting ??= [];
+            this.#waiting.push(resolve);
+          });
+        }
       }
     } finally {
       this.cancel();
@@ -96,36 +120,48 @@ export class RunningStream extends Emitter<StreamEvents> implements Stream {
   }
 
   /** Takes a frame of this stream as the protocol says: in order, once, and nothing after the end. */
-  apply(frame: Tok | Act | End | Err): Applied {
+  apply(frame: Incoming): Applied {
     if (this.#over) return 'ended';
     if (frame.t === 'err') {
-      this.fail(new StreamError(this.s, frame));
+      this.fail(new StreamError(this.s, errOf(frame)));
       return 'ended';
     }
+    const { n, d } = frame;
+    if (typeof n !== 'number' || (frame.t === 'tok' && typeof d !== 'string')) return 'ignored';
     if (frame.t === 'end') {
-      if (frame.n > this.n) return 'gap';
-      this.finish(frame);
+      if (n > this.n) return 'gap';
+      this.finish(frame as Partial<End>);
       return 'ended';
     }
-    const first = frame.t === 'tok' ? (frame.f ?? frame.n) : frame.n;
-    if (frame.n <= this.n) return 'applied';
+    if (n <= this.n) return 'applied';
+    const first = frame.t === 'tok' ? (frame.f ?? n) : n;
     if (first !== this.n + 1) return 'gap';
-    this.n = frame.n;
+    this.n = n;
     this.times.first ??= performance.now();
-    if (frame.t === 'act') {
-      this.emit('act', frame);
-    } else {
-      this.#pieces.push(frame.d);
-      this.emit('text', frame.d);
+    if (frame.t === 'tok') {
+      const words = d as string;
+      this.#held += words.length + pieceCosts;
+      if (this.#held > maxHeld) return 'overflow';
+      this.#pieces.push(words);
+      this.text += words;
+      this.emit('text', words);
       this.#wakeAll();
+    } else {
+      if (!isAct(frame)) return 'ignored';
+      this.#held += actCosts;
+      if (this.#held > maxHeld) return 'overflow';
+      this.acts.push(frame);
+      this.emit('act', frame);
     }
     return 'applied';
   }
 
-  finish(end: End): void {
+  /** `end` may be less than whole; what is missing counts as nothing. */
+  finish(end: Partial<End>): void {
     if (!this.#close()) return;
-    this.#resolve(end);
-    this.emit('end', end);
+    const whole = { ...nothing, s: this.s, n: this.n, ...end };
+    this.#resolve(whole);
+    this.emit('end', whole);
   }
 
   fail(error: StreamError | ClosedError): void {
@@ -143,13 +179,39 @@ export class RunningStream extends Emitter<StreamEvents> implements Stream {
   }
 
   #wakeAll(): void {
-    this.#wake();
-    this.#renew();
+    const waiting = this.#waiting;
+    if (!waiting) return;
+    this.#waiting = undefined;
+    for (const wake of waiting) wake();
   }
+}
 
-  #renew(): void {
-    this.#next = new Promise((resolve) => {
-      this.#wake = resolve;
-    });
-  }
+const nothing: Omit<End, 's' | 'n'> = {
+  t: 'end',
+  reason: 'stop',
+  tier: 'none',
+  source: 'live',
+  attempts: 0,
+  model: '',
+  usage: { prompt: 0, cached: 0, completion: 0 },
+  timings: { queueMs: 0, firstMs: 0, totalMs: 0 },
+};
+
+/** Whether it is an act of a form that is known here, with all that belongs to it. */
+function isAct(frame: Incoming): frame is Incoming & Act {
+  const { v = newestAct, name, args, ttlMs, g = 0, confidence = 0 } = frame;
+  return (
+    v === newestAct &&
+    typeof name === 'string' &&
+    isMap(args) &&
+    typeof ttlMs === 'number' &&
+    ttlMs >= 0 &&
+    typeof g === 'number' &&
+    typeof confidence === 'number'
+  );
+}
+
+/** Whether it is an act of a form that will be known to a later client. */
+export function isNewerAct({ t, v }: Incoming): boolean {
+  return t === 'act' && typeof v === 'number' && v > newestAct;
 }

@@ -2,7 +2,8 @@
 //
 //   npm run ask -- mira "hello"
 //
-// and the same with the NATS command-line tool (the URL with its credentials is in the ready line of `npm start`):
+// NATS_URL names another stack than the newest on this machine. The same with the NATS command-line tool (the URL with its
+// credentials is in the ready line of `npm start`):
 //
 //   nats -s "$NATS_URL" req parley.gold.generate '{"npc":"mira","player":"p1","text":"hello"}' --replies=0 --timeout=30s
 
@@ -11,9 +12,9 @@ import { readConfig } from '../runtime/config.ts';
 import { stackState } from '../scripts/stack/state.ts';
 
 const [npc = 'mira', text = 'hello'] = process.argv.slice(2);
-const stack = await stackState(readConfig().home);
-if (!stack) throw new Error('No stack runs here. Start one with: npm start');
-const url = new URL(stack.ready.nats);
+const address = process.env.NATS_URL ?? (await stackState(readConfig().home))?.ready.nats;
+if (!address) throw new Error('No stack runs here. Start one with: npm start');
+const url = new URL(address);
 
 const nats = await connect({ servers: url.host, user: url.username, pass: url.password });
 const inbox = createInbox();

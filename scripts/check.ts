@@ -1,10 +1,11 @@
-// `npm run check`: types, lint and format, and .env.example against the table of settings. Everything runs and every
-// fault is shown. With `-- --write`, what can be mended is.
+// `npm run check`: types, lint and format, .env.example against the table of settings, and the size of the client.
+// Everything runs and every fault is shown. With `-- --write`, what can be mended is.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configManual } from '../runtime/config.ts';
+import { clientSize, maxGzipBytes } from './client-bundle.ts';
 import { repository } from './stack/servers.ts';
 
 const write = process.argv.includes('--write');
@@ -24,6 +25,9 @@ if (readManual() !== configManual()) {
 }
 tool('biome', '@biomejs/biome/bin/biome', ['check', ...(write ? ['--write'] : [])]);
 tool('tsc', 'typescript/bin/tsc', ['--noEmit', '-p', '.']);
+const { bytes, gzipBytes } = await clientSize();
+process.stdout.write(`client/: ${bytes} bytes, ${gzipBytes} with gzip (at most ${maxGzipBytes})\n`);
+if (gzipBytes > maxGzipBytes) faults.push('size of client/');
 
 process.stdout.write(faults.length === 0 ? 'check: passed\n' : `check: failed: ${faults.join(', ')}\n`);
 process.exitCode = faults.length === 0 ? 0 : 1;

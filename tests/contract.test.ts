@@ -76,7 +76,24 @@ describe('subjects', () => {
     }
   });
 
+  test('of acts, observations and facts are of one player, character or world', () => {
+    expect(subjects.act('p.1')).toBe('parley.player.p=2E1.act');
+    expect(subjects.observed('*')).toBe('parley.player.=2A.observed');
+    expect(subjects.state('world', 'all')).toBe('parley.state.world.all');
+    expect(subjects.parseState(subjects.state('npc', 'mi.ra'))).toEqual({ scope: 'npc', id: 'mi.ra' });
+    for (const wrong of [
+      'parley.state.planet.x',
+      'parley.state.npc',
+      'parley.state.npc.a.b',
+      'other.state.npc.a',
+    ]) {
+      expect(subjects.parseState(wrong), wrong).toBeUndefined();
+    }
+  });
+
   test('keys cannot run into each other', () => {
+    const { state } = createKeys('parley');
+    expect(state('player', 'a:b')).toBe('parley:state:player:a=3Ab');
     const keys = createKeys('parley');
     expect(keys.history('a:b', 'c')).not.toBe(keys.history('a', 'b:c'));
     expect(keys.history('a:b', 'c')).toBe('parley:history:a=3Ab:c');
@@ -182,6 +199,10 @@ describe('envelopes', () => {
     );
     expect(() => readControl(json({ op: 'explode', session: 's', s: 1 }))).toThrow();
     expect(() => readBeat(json({ worker: 'w' }))).toThrow();
+    // As a character is asked to decide, by a gateway or a backend.
+    const think = { npc: 'mira', player: 'p1', mode: 'think', context: 'It rains.', g: 4 };
+    expect(readGenerateRequest(json(think))).toMatchObject({ mode: 'think', g: 4 });
+    expect(() => readGenerateRequest(json({ ...think, text: 'hello' }))).toThrow();
   });
 
   test('headers lead back; what is no number is absent', () => {

@@ -37,7 +37,7 @@ export interface Stage extends AsyncDisposable {
 
 const budgetMs = 300_000;
 /** Nobody must lose an answer to limits that are made for people. */
-const settings = {
+export const settings = {
   PARLEY_NPCS: 'bench/relay/npcs',
   PARLEY_LOG_LEVEL: 'warn',
   PARLEY_MAX_TOKENS: '8192',
