@@ -1,0 +1,84 @@
+// The mind that asks the language model: `client.think` for each question, its acts to the controller, and why it
+// failed. It asks nothing while the edge is away or the socket is backed up; what is old by then is worth nothing.
+
+import type { Act } from '../../bus/protocol.ts';
+import { ServerError } from '../errors.ts';
+import type { Mind } from './mind.ts';
+
+/** The part of ParleyClient that is needed. */
+export interface Thinker {
+  readonly state: string;
+  readonly buffered: number;
+  think(question: {
+    npc: string;
+    context: string;
+    g: number;
+    budgetMs: number;
+    signal: AbortSignal;
+  }): Thought;
+}
+
+interface Thought {
+  on(event: 'act', listener: (act: Act) => void): unknown;
+  on(event: 'end', listener: (end: { reason: string }) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+}
+
+export interface ClientMindOptions {
+  /** Time for one answer at the edge; 4 s. */
+  budgetMs?: number;
+  /** With more bytes than this unsent nothing is asked; 64 KiB. */
+  backedUpBytes?: number;
+}
+
+export function clientMind(
+  client: Thinker,
+  { budgetMs = 4_000, backedUpBytes = 65_536 }: ClientMindOptions = {},
+): Mind {
+  /** Questions that run, by character: a character has at most one. */
+  const running = new Map<number, { npc: string; generation: number; abort: AbortController }>();
+  /** Ids that are thinking: for the edge all characters of one id are one, and its newer thought cancels the older. */
+  const thinking = new Set<string>();
+
+  return {
+    ask(index, npc, situation, generation, answers) {
+      if (client.state !== 'online' || client.buffered > backedUpBytes) return false;
+      const abort = new AbortController();
+      const thought = client.think({
+        npc,
+        context: situation,
+        g: generation,
+        budgetMs,
+        signal: abort.signal,
+      });
+      running.set(index, { npc, generation, abort });
+      thinking.add(npc);
+      const over = () => {
+        if (running.get(index)?.abort !== abort) return;
+        running.delete(index);
+        thinking.delete(npc);
+      };
+      thought.on('act', (act) => answers.act(index, generation, act));
+      thought.on('end', ({ reason }) => {
+        over();
+        // An answer that was cut is no answer to keep.
+        if (reason === 'stop') answers.done(index, generation);
+        else answers.failed(index, generation, true, 0);
+      });
+      thought.on('error', (error) => {
+        over();
+        if (error instanceof ServerError) answers.failed(index, generation, error.retry, error.retryMs);
+        else answers.failed(index, generation, true);
+      });
+      return true;
+    },
+    isBusy: (_index, npc) => thinking.has(npc),
+    cancel(index, generation) {
+      const question = running.get(index);
+      if (question?.generation !== generation) return;
+      running.delete(index);
+      thinking.delete(question.npc);
+      question.abort.abort();
+    },
+  };
+}

@@ -1,0 +1,112 @@
+// The body, each frame: goes towards what was decided and never jumps. Velocity follows smoothly and has a top;
+// heading and gaze are critically damped springs that take the shorter way round; animations cross-fade one at a time.
+
+import type { Blackboard } from './blackboard.ts';
+import { animation } from './codes.ts';
+import { runs } from './policies.ts';
+
+/** A body turns at most so fast, radians a second; eyes are quicker. */
+export const fastestTurn = 7;
+export const fastestGaze = 12;
+/** Seconds in which one animation gives way to the next. */
+export const fadeSeconds = 0.2;
+/** Stiffness of the springs, per second. */
+const turnStiffness = 9;
+const gazeStiffness = 14;
+/** Seconds in which two thirds of a change of velocity are made. */
+const velocitySeconds = 0.12;
+/** Slows down for its target at this rate, per second. */
+const arrival = 3;
+
+const pi = Math.PI;
+
+/** Moves everybody by `seconds`, which the caller keeps small (at most a tenth). */
+export function steer(b: Blackboard, seconds: number): void {
+  const { size, alive, x, y, vx, vy, targetX, targetY, pace, reach, pushX, pushY, speed } = b;
+  const { heading, turn, face, gaze, gazeTurn, look, pose } = b;
+  const { animation: shown, animationFrom, animationWeight } = b;
+  const ease = 1 - Math.exp(-seconds / velocitySeconds);
+  const fade = seconds / fadeSeconds;
+  const turnPull = seconds * turnStiffness * turnStiffness;
+  const turnDamp = 1 / (1 + seconds * turnStiffness) ** 2;
+  const gazePull = seconds * gazeStiffness * gazeStiffness;
+  const gazeDamp = 1 / (1 + seconds * gazeStiffness) ** 2;
+
+  for (let i = 0; i < size; i++) {
+    if (alive[i] === 0) continue;
+
+    // ---- position ----
+    let wantX = pushX[i]!;
+    let wantY = pushY[i]!;
+    const walk = speed[i]!;
+    const going = pace[i]!;
+    if (going > 0) {
+      const dx = targetX[i]! - x[i]!;
+      const dy = targetY[i]! - y[i]!;
+      const distance = Math.sqrt(dx * dx + dy * dy);
+      const left = distance - reach[i]!;
+      if (left > 0 && distance > 0) {
+        const slow = left * arrival;
+        const k = Math.min(slow, going) / distance;
+        wantX += dx * k;
+        wantY += dy * k;
+      }
+    }
+    const top = walk * runs;
+    const want2 = wantX * wantX + wantY * wantY;
+    if (want2 > top * top) {
+      const k = top / Math.sqrt(want2);
+      wantX *= k;
+      wantY *= k;
+    }
+    // Between two velocities below the top there is none above it.
+    const nextX = vx[i]! + (wantX - vx[i]!) * ease;
+    const nextY = vy[i]! + (wantY - vy[i]!) * ease;
+    vx[i] = nextX;
+    vy[i] = nextY;
+    x[i] = x[i]! + nextX * seconds;
+    y[i] = y[i]! + nextY * seconds;
+
+    // ---- heading and gaze ----
+    const speed2 = nextX * nextX + nextY * nextY;
+    const moves = speed2 > 0.04 * walk * walk;
+    // Who stops keeps the direction.
+    if (moves) face[i] = Math.atan2(nextY, nextX);
+    let away = face[i]! - heading[i]!;
+    if (away > pi) away -= 2 * pi;
+    else if (away < -pi) away += 2 * pi;
+    let rate = (turn[i]! + turnPull * away) * turnDamp;
+    rate = Math.max(-fastestTurn, Math.min(fastestTurn, rate));
+    turn[i] = rate;
+    let angle = heading[i]! + rate * seconds;
+    if (angle > pi) angle -= 2 * pi;
+    else if (angle < -pi) angle += 2 * pi;
+    heading[i] = angle;
+
+    away = look[i]! - gaze[i]!;
+    if (away > pi) away -= 2 * pi;
+    else if (away < -pi) away += 2 * pi;
+    rate = (gazeTurn[i]! + gazePull * away) * gazeDamp;
+    rate = Math.max(-fastestGaze, Math.min(fastestGaze, rate));
+    gazeTurn[i] = rate;
+    angle = gaze[i]! + rate * seconds;
+    if (angle > pi) angle -= 2 * pi;
+    else if (angle < -pi) angle += 2 * pi;
+    gaze[i] = angle;
+
+    // ---- animation: one change at a time, so that all weights go on without a jump ----
+    const shows = moves ? (speed2 > 1.7 * walk * walk ? animation.run : animation.walk) : pose[i]!;
+    const weight = animationWeight[i]!;
+    if (weight < 1) {
+      if (shows === animationFrom[i] && shows !== shown[i]) {
+        animationFrom[i] = shown[i]!;
+        shown[i] = shows;
+        animationWeight[i] = 1 - weight;
+      } else animationWeight[i] = Math.min(1, weight + fade);
+    } else if (shows !== shown[i]) {
+      animationFrom[i] = shown[i]!;
+      shown[i] = shows;
+      animationWeight[i] = 0;
+    }
+  }
+}
