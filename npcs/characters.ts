@@ -8,7 +8,8 @@ import { basename, extname, join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ParleyError } from '../runtime/errors.ts';
-import { gameFile, gameFileName, type Verb, verbsOf } from './verbs.ts';
+import { actSchema, faultsOfActs } from './acts.ts';
+import { type Game, gameFile, gameFileName, gameOf, type Verb } from './verbs.ts';
 
 const line = (most: number) => z.string().trim().min(1).max(most);
 const id = z
@@ -43,6 +44,13 @@ const characterFile = z.strictObject({
     .array(z.strictObject({ player: line(500), npc: line(1_000) }))
     .max(16)
     .default([]),
+  /** What the character may do. */
+  acts: z.array(actSchema).max(32).default([]),
+  /**
+   * Among how many of those that the words bring into question the model chooses: the first in the order of the file. A
+   * small model needs few, a large one may have `all`, whether brought into question or not, and do nothing as well.
+   */
+  choices: z.union([z.literal('all'), z.number().int().min(1).max(32)]).default(3),
   /** What the character says when no model can answer. */
   fallback: z
     .array(line(500))
@@ -76,7 +84,9 @@ export interface Characters {
   readonly characters: ReadonlyMap<string, Character>;
   /** What they can do, by name. */
   readonly verbs: ReadonlyMap<string, Verb>;
-  /** Changes with any change of any character or verb. */
+  /** What all of them share. */
+  readonly game: Game;
+  /** Changes with any change of any character or of the game. */
   readonly version: string;
 }
 
@@ -103,12 +113,12 @@ export async function loadCharacters(folder: string): Promise<Characters> {
     throw new CharacterError([`${folder}: cannot be read (${(cause as Error).message})`], { cause });
   }
   const faults: string[] = [];
-  const verbs = verbsOf(await readGameVerbs(join(folder, gameFileName), faults));
+  const game = await readGame(join(folder, gameFileName), faults);
   const characters = new Map<string, Character>();
   for (const name of names) {
     const file = join(folder, name);
     try {
-      const character = parseCharacter(await readFile(file, 'utf8'), file, faults);
+      const character = parseCharacter(await readFile(file, 'utf8'), file, game, faults);
       if (character) characters.set(character.id, character);
     } catch (error) {
       faults.push(`${file}: cannot be read (${(error as Error).message})`);
@@ -118,21 +128,21 @@ export async function loadCharacters(folder: string): Promise<Characters> {
   if (faults.length > 0) throw new CharacterError(faults);
   const version = createHash('sha256');
   for (const character of characters.values()) version.update(character.hash);
-  version.update(JSON.stringify([...verbs]));
-  return { characters, verbs, version: version.digest('hex').slice(0, 16) };
+  version.update(JSON.stringify([[...game.verbs], [...game.state], game.denials]));
+  return { characters, verbs: game.verbs, game, version: version.digest('hex').slice(0, 16) };
 }
 
-/** The verbs of the game's own; a game need not have any. */
-async function readGameVerbs(file: string, faults: string[]): Promise<readonly Verb[]> {
+/** The game's own file; a game need not have one. */
+async function readGame(file: string, faults: string[]): Promise<Game> {
   let content: string;
   try {
     content = await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
       faults.push(`${file}: cannot be read (${(error as Error).message})`);
-    return [];
+    return gameOf();
   }
-  return parseYaml(content, file, gameFile, faults)?.verbs ?? [];
+  return gameOf(parseYaml(content, file, gameFile, faults));
 }
 
 function parseYaml<T>(content: string, file: string, schema: z.ZodType<T>, faults: string[]): T | undefined {
@@ -148,7 +158,7 @@ function parseYaml<T>(content: string, file: string, schema: z.ZodType<T>, fault
   return undefined;
 }
 
-function parseCharacter(content: string, file: string, faults: string[]): Character | undefined {
+function parseCharacter(content: string, file: string, game: Game, faults: string[]): Character | undefined {
   const data = parseYaml(content, file, characterFile, faults);
   if (!data) return undefined;
   if (`${data.id}.yaml` !== basename(file)) {
@@ -157,6 +167,7 @@ function parseCharacter(content: string, file: string, faults: string[]): Charac
     faults.push(`${file}: id: must be ${should}, as the file is named; it is ${data.id}`);
     return undefined;
   }
+  faults.push(...faultsOfActs(data.acts, game.verbs).map((fault) => `${file}: ${fault}`));
   const hash = createHash('sha256').update(JSON.stringify(data)).digest('hex').slice(0, 16);
   return deepFreeze({ ...data, hash });
 }

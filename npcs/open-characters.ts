@@ -4,13 +4,15 @@
 import type { Counter, Gauge } from 'prom-client';
 import type { Log } from '../runtime/log.ts';
 import { type Character, loadCharacters, watchCharacters } from './characters.ts';
-import type { Verb } from './verbs.ts';
+import type { Game, Verb } from './verbs.ts';
 
 export interface OpenCharacters {
   /** The set as it is now. */
   readonly current: () => ReadonlyMap<string, Character>;
   /** What they can do, as it is now. */
   readonly verbs: () => ReadonlyMap<string, Verb>;
+  /** What all of them share, as it is now. */
+  readonly game: () => Game;
   readonly stop: () => void;
 }
 
@@ -29,13 +31,13 @@ export async function openCharacters(
 ): Promise<OpenCharacters> {
   const loaded = await loadCharacters(folder);
   const { version } = loaded;
-  let { characters, verbs } = loaded;
+  let { characters, game } = loaded;
   metrics.characters.set(characters.size);
   const stop = watchCharacters(folder, {
     version,
     onChange(now) {
       characters = now.characters;
-      verbs = now.verbs;
+      game = now.game;
       metrics.characters.set(characters.size);
       log.info({ characters: [...characters.keys()], version: now.version }, 'characters read again');
       onChange?.(characters);
@@ -45,5 +47,5 @@ export async function openCharacters(
       log.error({ err: error }, 'a broken character file; the last good set stays');
     },
   });
-  return { current: () => characters, verbs: () => verbs, stop };
+  return { current: () => characters, verbs: () => game.verbs, game: () => game, stop };
 }

@@ -34,9 +34,43 @@ export const verbSchema = z.strictObject({
 });
 export type Verb = Readonly<z.output<typeof verbSchema>>;
 
+/** How a fact of the game's state (gold, a quest) is told to the model. */
+const statePhrase = z.strictObject({
+  /** The line, with {value} in it. Without {value} it is told when the value is true, not 0 and not empty. */
+  says: z.string().trim().min(1).max(200),
+  /** Words of the player that bring it up. Without any it is always told. */
+  about: z.array(z.string().trim().min(1).max(40)).max(32).default([]),
+});
+export type StatePhrase = Readonly<z.output<typeof statePhrase>>;
+
+/** Words that take back what their sentence says: it is a denial, a condition, or not yet. English; a game has its own. */
+const denials =
+  'no not never cannot nothing none nobody neither nor without refuse if unless would could might maybe perhaps tomorrow';
+
 /** A game's own file beside its characters. A verb of its own with a common name replaces the common one. */
-export const gameFile = z.strictObject({ verbs: z.array(verbSchema).max(64).default([]) });
+export const gameFile = z.strictObject({
+  verbs: z.array(verbSchema).max(64).default([]),
+  /** By the name of the fact. One that has no phrase is told as `name: value`. */
+  state: z.record(z.string().min(1).max(80), statePhrase).default({}),
+  denials: z.array(z.string().trim().min(1).max(40)).max(64).default(denials.split(' ')),
+});
 export const gameFileName = 'game.yaml';
+
+/** What all characters of a game share. */
+export interface Game {
+  readonly verbs: ReadonlyMap<string, Verb>;
+  readonly state: ReadonlyMap<string, StatePhrase>;
+  readonly denials: readonly string[];
+}
+
+/** The game of a file, or of none. */
+export function gameOf(file: z.output<typeof gameFile> = gameFile.parse({})): Game {
+  return {
+    verbs: verbsOf(file.verbs),
+    state: new Map(Object.entries(file.state)),
+    denials: file.denials,
+  };
+}
 
 /** What characters of any game do. */
 const common = [

@@ -13,6 +13,7 @@ import {
   wordsOf,
 } from '../npcs/characters.ts';
 import { estimateTokens, systemText } from '../tiers/prompt.ts';
+import { reminders } from '../tiers/recall.ts';
 
 const shipped = new URL('../npcs/', import.meta.url).pathname;
 const good = (id: string, more = '') =>
@@ -31,13 +32,17 @@ const faultsOf = () =>
   );
 
 describe('the villagers of Oakfell', () => {
-  test('are three, and whole', async () => {
+  test('are six, and whole', async () => {
     const { characters } = await loadCharacters(shipped);
-    expect([...characters.keys()]).toEqual(['bram', 'mira', 'rosa']);
+    expect([...characters.keys()]).toEqual(['bram', 'edda', 'mira', 'rosa', 'tobin', 'yorick']);
     for (const character of characters.values()) {
       expect(character.fallback.length).toBeGreaterThanOrEqual(2);
       expect(character.examples.length).toBeGreaterThanOrEqual(2);
-      expect(Object.keys(character.topics).length).toBeGreaterThan(3);
+      expect(Object.keys(character.topics).length).toBeGreaterThan(5);
+      expect(character.facts.filter(({ about }) => about.length > 0).length).toBeGreaterThanOrEqual(12);
+      // Each topic brings a fact to mind, so that even a small model has something to say.
+      for (const [topic, words] of Object.entries(character.topics))
+        expect(reminders({ ...character, otherwise: undefined }, words), topic).toHaveLength(1);
       // A small model forgets who it is in a long prompt.
       expect(estimateTokens(systemText(character))).toBeLessThan(500);
     }
@@ -58,8 +63,21 @@ describe('the villagers of Oakfell', () => {
     for (const fact of all.filter((f) => f.includes('goblins took') || f.includes('Goblins took'))) {
       expect(fact).toMatch(/Goblins took the iron mine last week/);
     }
-    for (const fact of all.filter((f) => /\bTam\b/.test(f))) expect(fact).toMatch(/brother|Mira/);
+    for (const fact of all.filter((f) => /\bTam\b/.test(f))) expect(fact).toMatch(/brother|Mira|mine/);
   });
+});
+
+test('what they may do fits what they say: every price is the same in fact and act', async () => {
+  const { characters } = await loadCharacters(shipped);
+  for (const { id, facts, acts } of characters.values()) {
+    for (const { verb, args } of acts) {
+      if (verb !== 'give' || !args.price) continue;
+      const told = facts.some(
+        ({ fact }) => fact.includes(`${args.item}`) && fact.includes(`${args.price} gold`),
+      );
+      expect(told, `${id} gives ${args.item} for ${args.price}`).toBe(true);
+    }
+  }
 });
 
 describe('loading', () => {
@@ -128,6 +146,17 @@ describe('loading', () => {
     await write('ann.yaml', good('ann', bomb.join('\n')));
     expect(await faultsOf()).toHaveLength(1);
   });
+});
+
+test('the examples for authors in npcs/README.md can be loaded as they are', async () => {
+  const page = await readFile(join(shipped, 'README.md'), 'utf8');
+  const [ann, game] = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml]) => yaml!);
+  await write('ann.yaml', ann!);
+  await write('game.yaml', game!);
+  expect(await faultsOf()).toEqual([]);
+  const { characters, verbs } = await loadCharacters(folder);
+  expect(characters.get('ann')!.acts).toHaveLength(1);
+  expect(verbs.get('ring_bell')).toMatchObject({ authority: 'client' });
 });
 
 describe('watching', () => {

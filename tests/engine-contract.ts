@@ -3,6 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  type AnswerSchema,
   type Chunk,
   type Engine,
   EngineError,
@@ -30,6 +31,7 @@ export interface Answer {
   readonly tokens: number;
   readonly reason: 'stop' | 'length' | 'aborted';
   readonly usage: Usage;
+  readonly confidence?: number;
 }
 
 const never = new AbortController().signal;
@@ -69,10 +71,10 @@ export async function read(chunks: AsyncIterable<Chunk>, onPiece?: (count: numbe
     onPiece?.(pieces.length);
   }
   if (!last) throw new Error('the answer ended without `done`');
-  const { reason, usage } = last;
+  const { reason, usage, confidence } = last;
   expect(usage.cached).toBeLessThanOrEqual(usage.prompt);
   expect(tokens).toBeLessThanOrEqual(usage.completion);
-  return { text: pieces.join(''), pieces, tokens, reason, usage };
+  return { text: pieces.join(''), pieces, tokens, reason, usage, confidence };
 }
 
 /** Resolves as soon as `condition` holds; looks again every millisecond. */
@@ -216,6 +218,57 @@ export function engineContract(name: string, make: () => Promise<EngineUnderTest
       // The blank was said already; it does not come twice.
       const afterBlank = await ask({ ...prompt, said: text.slice(0, cut + 1) });
       expect(afterBlank.text.slice(0, text.length - cut - 1)).toBe(text.slice(cut + 1));
+    });
+
+    test('an answer with a schema is JSON of that form, and nothing else', async () => {
+      const prompt = coldPrompt('What do you do now?');
+      const schema: AnswerSchema = {
+        oneOf: [
+          { type: 'object', properties: { do: { const: 'say "hm\\"' }, loud: { type: 'boolean' } } },
+          {
+            type: 'object',
+            properties: {
+              do: { enum: ['grind', 'rest'] },
+              to: { type: 'string', maxLength: 12 },
+              times: { type: 'integer' },
+              weight: { type: 'number' },
+            },
+          },
+        ],
+      };
+      for (const options of [{}, { temperature: 1.5, topP: 1, topK: 1_000, seed: 5 }]) {
+        const answer = await ask(prompt, { ...options, schema, maxTokens: 120 });
+        expect(answer.usage.completion).toBeGreaterThan(0);
+        if (engine.constrains === 'none') continue;
+        expect(answer.reason).toBe('stop');
+        const value = JSON.parse(answer.text);
+        if (value.do === 'say "hm\\"') {
+          expect(value).toEqual({ do: value.do, loud: expect.any(Boolean) });
+        } else {
+          expect(Object.keys(value)).toEqual(['do', 'to', 'times', 'weight']);
+          expect(['grind', 'rest']).toContain(value.do);
+          expect(value.to.length).toBeLessThanOrEqual(12);
+          expect(value.times).toBe(Math.trunc(value.times));
+          expect(value.weight).toEqual(expect.any(Number));
+        }
+        if (answer.confidence === undefined) continue;
+        expect(answer.confidence).toBeGreaterThan(0);
+        expect(answer.confidence).toBeLessThanOrEqual(1);
+      }
+      // What goes on from there is not held to it, and says nothing of how sure it was.
+      const plain = await ask(prompt);
+      expect(plain.confidence).toBeUndefined();
+      expect(plain.text).not.toMatch(/^\{/);
+    });
+
+    test('an answer with a schema goes on from the speech before it', async () => {
+      const prompt = coldPrompt('What do you grind?');
+      const first = await ask(prompt);
+      const schema: AnswerSchema = { type: 'object', properties: { do: { enum: ['grind', 'rest'] } } };
+      const turns = [{ player: prompt.player, npc: first.text }];
+      const second = await ask({ ...prompt, turns, player: 'What do you do?' }, { schema, maxTokens: 60 });
+      expect(second.usage.cached).toBeGreaterThan(first.usage.prompt);
+      expect(second.usage.completion).toBeLessThan(20);
     });
 
     test('a conversation goes on from its cache', async () => {

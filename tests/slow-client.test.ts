@@ -52,9 +52,9 @@ test('gets the answer merged when it reads again, and nobody else notices', asyn
   const late = (await slow.terminal(1)) as End;
   expect(late).toMatchObject({ t: 'end', source: 'live' });
   expect(slow.text(1)).not.toBe('');
-  // One `tok` with all the pieces, then the end.
-  expect(slow.of(1).map((m) => m.t)).toEqual(['tok', 'end']);
-  expect(slow.of(1)[0]).toMatchObject({ f: 1, n: late.n });
+  // One `tok` with all the words, the act that goes with them, then the end.
+  expect(slow.of(1).map((m) => m.t)).toEqual(['tok', 'act', 'end']);
+  expect(slow.of(1)[0]).toMatchObject({ f: 1, n: late.n - 1 });
   await slow.next('pong');
   expect(slow.received.filter((m) => m.t === 'push')).toHaveLength(pushed);
 });

@@ -85,7 +85,7 @@ describe('npm run talk', () => {
   });
 
   test.each([
-    ['an unknown character', ['bob'], 'There are: bram, mira'],
+    ['an unknown character', ['bob'], 'There are: bram, edda, mira'],
     ['no character', [], 'usage: npm run talk'],
     ['an option that is none', ['mira', '--loud'], 'usage: npm run talk'],
     ['a gateway that is not there', ['mira', '--http', 'http://127.0.0.1:2'], 'does not answer'],

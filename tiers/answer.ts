@@ -1,17 +1,19 @@
-// One request from its place in the queue to its terminal frame: history, prompt, engine, pieces, end. Whatever
-// happens, the stream ends with exactly one `end` or `err` that says the truth. What is remembered of it stands
-// in commit.ts.
+// One request from its place in the queue to its terminal frame: history and state, prompt, engine, pieces, acts, end.
+// Whatever happens, the stream ends with exactly one `end` or `err` that says the truth. What a character does is
+// decided in decide.ts, what is remembered stands in commit.ts.
 
 import type { GenerateRequest } from '../bus/envelopes.ts';
 import type { History, HistoryTurn } from '../bus/history.ts';
-import type { End, EndReason, Err } from '../bus/protocol.ts';
+import type { End, EndReason, Err, Intent } from '../bus/protocol.ts';
+import type { StateFacts } from '../bus/state.ts';
 import { type Character, wordsOf } from '../npcs/characters.ts';
 import { type ErrorName, errorCodes } from '../runtime/errors.ts';
-import type { Log } from '../runtime/log.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
-import { type Engine, EngineError, type Usage } from './engine.ts';
+import { actRoomTokens, add, type DecideParts, decide } from './decide.ts';
+import { EngineError, type Prompt, type Usage } from './engine.ts';
 import type { OutgoingStream } from './outgoing-stream.ts';
-import { buildPrompt } from './prompt.ts';
+import { buildAfterthought, buildPrompt, buildThought } from './prompt.ts';
+import { type StateLines, stateLines } from './recall.ts';
 
 /** Why a stream was stopped from outside: the reason that its AbortSignal carries. */
 export class Stop {
@@ -25,13 +27,13 @@ export class Stop {
   }
 }
 
-export interface AnswerParts {
-  readonly engine: Engine;
+export interface AnswerParts extends DecideParts {
   readonly history: History;
+  /** What the game's backend has told about a player, a character and the world. */
+  readonly state: (of: { player: string; npc: string }) => Promise<StateFacts>;
   readonly tier: 'gold' | 'silver';
   readonly contextTokens: number;
   readonly metrics: WorkerMetrics;
-  readonly log: Log;
 }
 
 export interface Job {
@@ -83,24 +85,47 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
     metrics.streams.inc({ outcome: code });
   };
 
+  const heard = () => {
+    const now = performance.now();
+    if (firstAt === 0) {
+      firstAt = now;
+      metrics.firstPieceSeconds.observe((now - job.arrivedAt) / 1000);
+    } else metrics.tokenSeconds.observe((now - lastAt) / 1000);
+    lastAt = now;
+  };
+
   try {
     abort.signal.throwIfAborted();
+    if (request.mode === 'think') {
+      usage = await think(job, parts, heard);
+      count(metrics, usage);
+      finish('stop');
+      return undefined;
+    }
     // What another worker has said of this answer counts, about a token a piece.
     const said = stream.text();
     const tokens = (request.maxTokens ?? character.sampling.maxTokens) - stream.n;
     const { contextTokens } = parts;
-    const history = await readHistory(request, parts);
+    const words = wordsOf(character, request);
+    const [history, state] = await Promise.all([
+      readHistory(request, parts),
+      readStateLines(request, words, parts),
+    ]);
     const prompt = buildPrompt({
       character,
       history,
-      words: wordsOf(character, request),
+      words,
       context: request.context,
+      state,
       said,
       contextTokens,
-      maxTokens: Math.max(1, tokens),
+      maxTokens: Math.max(1, tokens) + (character.acts.length > 0 ? actRoomTokens : 0),
     });
-    let reason: 'stop' | 'length' | undefined = tokens > 0 ? undefined : 'length';
-    if (reason === undefined) {
+    let reason: 'stop' | 'length' | undefined;
+    // Acts come after the speech: where there is one already, nothing more is said.
+    if (stream.acts().length > 0) reason = 'stop';
+    else if (tokens <= 0) reason = 'length';
+    else {
       const options = { ...character.sampling, maxTokens: tokens };
       for await (const chunk of engine.generate(prompt, options, abort.signal)) {
         if (chunk.type === 'done') {
@@ -110,22 +135,21 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
         }
         // Between an abort and the engine's last word there may be a token; the player stopped listening.
         if (abort.signal.aborted) continue;
-        const now = performance.now();
-        if (firstAt === 0) {
-          firstAt = now;
-          metrics.firstPieceSeconds.observe((now - job.arrivedAt) / 1000);
-        } else metrics.tokenSeconds.observe((now - lastAt) / 1000);
-        lastAt = now;
+        heard();
         stream.emitText(chunk.text);
       }
     }
-    count(metrics, usage);
-    if (reason === undefined) abort.signal.throwIfAborted();
-    if (reason === undefined) throw new EngineError('internal', 'the engine stopped without saying why');
+    if (reason === undefined) {
+      count(metrics, usage);
+      abort.signal.throwIfAborted();
+      throw new EngineError('internal', 'the engine stopped without saying why');
+    }
     // A character that says nothing at all has failed: whoever asked can then do better than silence.
     if (stream.text().trim() === '') throw new EngineError('internal', 'the engine gave an empty answer');
+    if (reason === 'stop') usage = add(usage, await act(job, prompt, words, parts));
+    count(metrics, usage);
     finish(reason);
-    return reason;
+    return stoppedForGood(abort.signal) ? undefined : reason;
   } catch (error) {
     const stop = abort.signal.reason;
     if (stop instanceof Stop && stop.reason !== 'lost') {
@@ -141,6 +165,59 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
   }
 }
 
+/** What the character does without a word. Rejects when the model fails or the time is over. */
+async function think(job: Job, parts: AnswerParts, heard: () => void): Promise<Usage> {
+  const { request, character, stream, abort } = job;
+  const words = request.context ?? '';
+  const state = await readStateLines(request, words, parts);
+  const question = {
+    request,
+    character,
+    words,
+    done: stream.acts(),
+    promptFor: (question: string) => buildThought({ character, context: words, state, question }),
+    signal: abort.signal,
+    emit: (intent: Intent) => {
+      heard();
+      stream.emitAct(intent);
+    },
+  };
+  return decide(question, parts);
+}
+
+/**
+ * What goes with the speech. The speech is whole by now, so nothing that happens here takes anything from it: a model
+ * that fails, or time that runs out, only means that there is no act. Never rejects.
+ */
+async function act(job: Job, prompt: Prompt, words: string, parts: AnswerParts): Promise<Usage> {
+  const { request, character, stream, abort } = job;
+  const speech = stream.text();
+  try {
+    return await decide(
+      {
+        request,
+        character,
+        words,
+        speech,
+        done: stream.acts(),
+        promptFor: (question) => buildAfterthought(prompt, speech, question),
+        signal: abort.signal,
+        emit: (intent) => stream.emitAct(intent),
+      },
+      parts,
+    );
+  } catch (error) {
+    parts.metrics.acts.inc({ result: 'failed' });
+    if (!abort.signal.aborted) parts.log.warn({ err: error, npc: request.npc }, 'a speech without its act');
+    return noUsage;
+  }
+}
+
+/** Whether what was said is not to be remembered, since the stream was given up. */
+function stoppedForGood({ reason }: AbortSignal): boolean {
+  return reason instanceof Stop && !reason.commit;
+}
+
 /** The `err` that a stream ends with. */
 export function errorMessage(s: number, code: ErrorName, partial = false): Err {
   return { t: 'err', s, code, message: errorCodes[code].message, ...(partial ? { partial } : {}) };
@@ -154,6 +231,20 @@ async function readHistory(request: GenerateRequest, { history, log }: AnswerPar
   } catch (error) {
     log.warn({ err: error, npc: request.npc }, 'answering without memory: history cannot be read');
     return [];
+  }
+}
+
+/** What the game has told, as far as these words bring it up. Without Redis there is none. */
+async function readStateLines(
+  { player, npc }: GenerateRequest,
+  words: string,
+  { state, game, log }: AnswerParts,
+): Promise<StateLines> {
+  try {
+    return stateLines(await state({ player, npc }), game().state, words);
+  } catch (error) {
+    log.warn({ err: error, npc }, 'answering without the state of the game: it cannot be read');
+    return { always: [], asked: [] };
   }
 }
 

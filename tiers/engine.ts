@@ -25,6 +25,19 @@ export interface Prompt {
   readonly said?: string;
 }
 
+/** A small part of JSON Schema: what an engine that constrains its answers has to understand. */
+export type AnswerSchema =
+  | { readonly const: string | number | boolean }
+  | { readonly enum: readonly (string | number | boolean)[] }
+  | { readonly type: 'string'; readonly maxLength?: number }
+  | { readonly type: 'integer' | 'number' | 'boolean' }
+  | {
+      readonly type: 'object';
+      /** All of them are there, in this order, and no others. */
+      readonly properties: Readonly<Record<string, AnswerSchema>>;
+    }
+  | { readonly oneOf: readonly AnswerSchema[] };
+
 export interface GenerateOptions {
   /** Upper bound of tokens to decode, at least 1. */
   readonly maxTokens: number;
@@ -38,6 +51,11 @@ export interface GenerateOptions {
   readonly seed?: number;
   /** The answer ends before the first of these strings, which is not emitted. */
   readonly stop?: readonly string[];
+  /**
+   * The answer is JSON of this form, from an engine that `constrains`; it ends with the value. Cut short by
+   * `maxTokens` or an abort it is no JSON. An engine that does not constrain takes no notice of it.
+   */
+  readonly schema?: AnswerSchema;
 }
 
 export interface Usage {
@@ -55,7 +73,13 @@ export interface Usage {
  */
 export type Chunk =
   | { readonly type: 'text'; readonly text: string; readonly tokens: number }
-  | { readonly type: 'done'; readonly reason: 'stop' | 'length' | 'aborted'; readonly usage: Usage };
+  | {
+      readonly type: 'done';
+      readonly reason: 'stop' | 'length' | 'aborted';
+      readonly usage: Usage;
+      /** 0 to 1: how sure the model was of an answer with a schema, where the engine knows. */
+      readonly confidence?: number;
+    };
 
 /** Figures that routing and metrics use; cheap to read, never waits. */
 export interface EngineStats {
@@ -78,6 +102,8 @@ export interface Engine {
   readonly model: string;
   /** Whether an answer that was begun elsewhere can be continued from its text (`Prompt.said`). */
   readonly continues: 'text' | 'none';
+  /** Whether it holds an answer to `GenerateOptions.schema`. Whoever asks checks the answer all the same. */
+  readonly constrains: 'json' | 'none';
 
   /**
    * Streams the continuation of `prompt`. Aborting `signal` stops the engine within two tokens while it decodes

@@ -13,6 +13,7 @@ import {
 } from './engine.ts';
 import { ChatTemplate } from './llama/chat-template.ts';
 import { Generation, type GenerationParts } from './llama/generation.ts';
+import { Grammars } from './llama/grammars.ts';
 import { type EngineLog, type LoadedModel, loadModel, type ModelOptions } from './llama/load-model.ts';
 import { Outlet } from './llama/outlet.ts';
 import { PrefixStates } from './llama/prefix-states.ts';
@@ -52,6 +53,7 @@ class LlamaEngine implements Engine {
   readonly name = 'llama';
   readonly model: string;
   readonly continues = 'text';
+  readonly constrains = 'json';
   readonly #loaded: LoadedModel;
   readonly #template: ChatTemplate;
   readonly #rounds: Rounds;
@@ -79,6 +81,7 @@ class LlamaEngine implements Engine {
       template: this.#template,
       rounds: this.#rounds,
       prefixes: this.#prefixes,
+      grammars: new Grammars(loaded.llama, loaded.model),
       contextTokens: loaded.context.contextSize,
     };
     this.#slots = new Slots(options.concurrency);
@@ -173,7 +176,7 @@ class LlamaEngine implements Engine {
       try {
         const reason = await generation.run();
         this.#failures = 0;
-        return { type: 'done', reason, usage: generation.usage };
+        return { type: 'done', reason, usage: generation.usage, ...generation.certainty };
       } finally {
         freePlace();
       }

@@ -70,6 +70,11 @@ export class OutgoingStream {
     return this.segments.map(({ content }) => (typeof content === 'string' ? content : '')).join('');
   }
 
+  /** What the character has done so far. */
+  acts(): readonly Intent[] {
+    return this.segments.flatMap(({ content }) => (typeof content === 'string' ? [] : [content]));
+  }
+
   /** Says that this worker has the stream. The first frame there is. */
   accept(body: Accepted): void {
     if (this.target.prefixed) this.send(frameKinds.accepted, this.n, this.n, body);

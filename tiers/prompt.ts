@@ -3,7 +3,9 @@
 // engine tokenises it as plain text besides. Does not talk to an engine.
 
 import type { Character } from '../npcs/characters.ts';
+import { cleanText } from './clean-text.ts';
 import type { Prompt, Turn } from './engine.ts';
+import { reminders, type StateLines } from './recall.ts';
 
 export type PromptCharacter = Pick<
   Character,
@@ -18,6 +20,8 @@ export interface PromptParts {
   readonly words: string;
   /** What the player's game says about the scene. Nobody has checked it. */
   readonly context?: string;
+  /** Facts of the game that belong to these words. */
+  readonly state?: StateLines;
   /** What the character has said so far in this very answer. */
   readonly said?: string;
   /** The engine's context, which has to hold persona, history and answer. */
@@ -42,7 +46,7 @@ export function buildPrompt(parts: PromptParts): Prompt {
   const { character } = parts;
   const system = systemText(character);
   const examples = character.examples.map((turn) => withReminders(turn, character));
-  const player = playerText(parts.words, parts.context, character);
+  const player = playerText(parts, character);
   const fixed =
     estimateTokens(system) +
     examples.reduce((sum, turn) => sum + turnTokens(turn), 0) +
@@ -70,47 +74,65 @@ export function systemText(character: Pick<Character, 'persona' | 'facts' | 'rul
   return [character.persona, ...facts, ...character.rules].join('\n');
 }
 
-function playerText(words: string, context: string | undefined, character: PromptCharacter): string {
-  const seen = cleanText(context ?? '');
+const noState: StateLines = { always: [], asked: [] };
+
+function playerText({ words, context, state }: PromptParts, character: PromptCharacter): string {
   const said = cleanText(words);
-  // In the player's own turn, so that it can weigh no more than what a player says. The character's own facts
-  // come last, on a line of their own, which a player's text cannot begin: it has no line breaks.
-  const text = seen === '' ? said : `(As the traveller tells it: ${seen}) ${said}`;
-  return withReminders({ player: text, npc: '' }, character, said).player;
+  // In the player's own turn, so that it can weigh no more than what a player says. The facts come last, on a line of
+  // their own, which a player's text cannot begin: it has no line breaks.
+  const text = `${situation(context)}${said}`;
+  const { always, asked } = state ?? noState;
+  return withFacts(text, [...always, ...asked, ...reminders(character, said, asked.length)]);
+}
+
+/** What the player's game says about the scene, marked as such. */
+function situation(context: string | undefined): string {
+  const seen = cleanText(context ?? '');
+  return seen === '' ? '' : `(As the traveller tells it: ${seen}) `;
+}
+
+/**
+ * The prompt for a decision without words (mode think): the same beginning as any prompt of the character, then the
+ * situation and the question.
+ */
+export function buildThought({
+  character,
+  context,
+  state,
+  question,
+}: {
+  character: PromptCharacter;
+  context: string;
+  state: StateLines;
+  question: string;
+}): Prompt {
+  const seen = cleanText(context);
+  return {
+    npc: character.id,
+    system: systemText(character),
+    examples: character.examples.map((turn) => withReminders(turn, character)),
+    turns: [],
+    player:
+      `${withFacts(seen === '' ? '' : `(${seen})`, [...state.always, ...state.asked])}\n\n${question}`.trim(),
+  };
+}
+
+/** The prompt for what goes with a speech: the prompt of the speech, the speech as one more turn, and the question. */
+export function buildAfterthought(prompt: Prompt, speech: string, question: string): Prompt {
+  const { said: _, ...rest } = prompt;
+  return { ...rest, turns: [...prompt.turns, { player: prompt.player, npc: speech }], player: question };
 }
 
 /**
  * A turn with the facts that its words bring to mind. The same words of the same character always bring the same
  * facts, so that a turn reads the same when it has become history, and its KV stays good.
  */
-function withReminders(turn: Turn, character: PromptCharacter, words = turn.player): Turn {
-  const facts = reminders(character, words);
-  return facts.length === 0 ? turn : { ...turn, player: `${turn.player}\n\nFact: ${facts.join(' ')}` };
+function withReminders(turn: Turn, character: PromptCharacter): Turn {
+  return { ...turn, player: withFacts(turn.player, reminders(character, turn.player)) };
 }
 
-/** The first facts that fit the words, in the order of the file, at most as many as the character asks for. */
-export function reminders(
-  character: Pick<Character, 'facts' | 'reminders' | 'otherwise'>,
-  words: string,
-): readonly string[] {
-  if (character.reminders === 0) return [];
-  const said = stems(words);
-  const fitting = character.facts.filter(({ about }) => about.some((phrase) => isSaid(phrase, said)));
-  if (fitting.length > 0) return fitting.slice(0, character.reminders).map(({ fact }) => fact);
-  return character.otherwise === undefined ? [] : [character.otherwise];
-}
-
-/** Whether all words of a phrase (mostly one) were said. */
-function isSaid(phrase: string, said: ReadonlySet<string>): boolean {
-  return [...stems(phrase)].every((stem) => said.has(stem));
-}
-
-/** The words of a text without their commonest endings: `repairing` and `repairs` count as `repair`. */
-function stems(text: string): ReadonlySet<string> {
-  const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-  return new Set(
-    words.map((word) => (word.length < 4 ? word : word.replace(/(?<=.{3})(?:ing|ed|es|s|e)$/, ''))),
-  );
+function withFacts(text: string, facts: readonly string[]): string {
+  return facts.length === 0 ? text : `${text}\n\nFact: ${facts.join(' ')}`;
 }
 
 /**
@@ -149,27 +171,4 @@ export function estimateTokens(text: string): number {
   const bytes = Buffer.byteLength(text, 'utf8');
   const plain = text.match(/[a-zA-Z ]/g)?.length ?? 0;
   return Math.ceil(plain / 3.5 + (bytes - plain) * 0.9);
-}
-
-/** What chat templates use for control, in the forms that the common model families have. */
-const controlForms = [
-  /<\|[^<>|\n]{0,64}\|>/g,
-  /<[｜|][^<>\n]{0,64}[｜|]>/g,
-  /<\/?(?:s|start_of_turn|end_of_turn|bos|eos|pad|unk|think|tool_call|tool_response)>/gi,
-  /\[\/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]/g,
-  /<<\/?SYS>>/g,
-];
-// Control characters but for line breaks, zero-width and direction marks, tag characters, non-characters.
-const invisible =
-  /[\p{Cc}\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}\p{Noncharacter_Code_Point}]/gu;
-
-/** A player's text without what is no text: control and invisible characters, and the control forms of chat templates. */
-export function cleanText(text: string): string {
-  let clean = text.toWellFormed().normalize('NFC').replace(/\s+/g, ' ').replace(invisible, '');
-  // Until nothing changes, or a form could be hidden inside another one.
-  for (let before = ''; before !== clean; ) {
-    before = clean;
-    for (const form of controlForms) clean = clean.replace(form, ' ');
-  }
-  return clean.replace(/ {2,}/g, ' ').trim();
 }

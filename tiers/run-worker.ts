@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { History } from '../bus/history.ts';
 import { connectBus } from '../bus/nats.ts';
 import { connectRedis, disconnectRedis } from '../bus/redis.ts';
+import { readState } from '../bus/state.ts';
 import { createKeys, createSubjects } from '../bus/subjects.ts';
 import { openCharacters } from '../npcs/open-characters.ts';
 import type { Config } from '../runtime/config.ts';
@@ -61,6 +62,7 @@ export async function runWorker(
       }),
       (c) => c.stop(),
     );
+    const keys = createKeys(config.prefix);
     const worker = new Worker({
       id,
       connection: bus.connection,
@@ -69,11 +71,13 @@ export async function runWorker(
       caughtUp: () => bus.connection.flush(),
       history: new History({
         redis,
-        keys: createKeys(config.prefix),
+        keys,
         turns: config.historyTurns,
         ttlS: config.historyTtlS,
       }),
+      state: (of) => readState(redis, keys, of),
       characters: characters.current,
+      game: characters.game,
       tier: config.tier,
       contextTokens: config.contextTokens,
       metrics,

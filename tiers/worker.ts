@@ -251,7 +251,7 @@ export class Worker {
   private characterOf(request: GenerateRequest): Character {
     const character = this.parts.characters().get(request.npc);
     if (!character) throw new ParleyError('unknown_npc', `no character ${JSON.stringify(request.npc)}`);
-    wordsOf(character, request);
+    if (request.mode !== 'think') wordsOf(character, request);
     return character;
   }
 

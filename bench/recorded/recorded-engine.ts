@@ -90,6 +90,7 @@ class RecordedEngine implements Engine {
   readonly name = 'recorded';
   readonly model: string;
   readonly continues = 'text';
+  readonly constrains = 'json';
   readonly #options: RecordedOptions;
   readonly #pacer = new Pacer();
   readonly #slots: Slots;
@@ -194,9 +195,9 @@ class RecordedEngine implements Engine {
   async *#answer(run: Run): AsyncGenerator<Chunk, 'stop' | 'length' | 'aborted'> {
     const { speed, recording, firstMs, stamped, endless } = this.#options;
     const { prompt, ticket, usage, signal } = run;
-    const { maxTokens, stop = [], temperature } = run.options;
+    const { maxTokens, stop = [], temperature, schema } = run.options;
     const seed = this.#options.seed + (temperature > 0 ? (run.options.seed ?? 0) : 0);
-    const pieces = script(recording, prompt, { seed, endless });
+    const pieces = script(recording, prompt, { seed, endless, schema });
     const filter = stop.length === 0 ? undefined : new TextStream<string>((cut) => cut.join(''), stop, true);
     const startedAt = performance.now();
     let due = startedAt + (firstMs ?? 0);
@@ -204,7 +205,7 @@ class RecordedEngine implements Engine {
     for (;;) {
       const next = pieces.next();
       // A stamp is one token, whatever it stands for: who counts stamps knows how many come.
-      const tokens = next.done ? 0 : stamped ? 1 : next.value[2];
+      const tokens = next.done ? 0 : stamped && !schema ? 1 : next.value[2];
       if (!next.done && usage.completion + tokens <= maxTokens) {
         const [piece, ms] = next.value;
         if (speed > 0 && (firstMs === undefined || usage.completion > 0)) due += ms / speed;
@@ -217,7 +218,7 @@ class RecordedEngine implements Engine {
         run.said += piece;
         const text = filter ? filter.push(piece)?.text : piece;
         if (text) {
-          yield stamped ? new Stamped() : { type: 'text', text, tokens: untold };
+          yield stamped && !schema ? new Stamped() : { type: 'text', text, tokens: untold };
           untold = 0;
         }
         if (!filter?.stopped) continue;

@@ -1,13 +1,16 @@
 // The text of an answer before it is paced: which recorded pieces, in which order. A pure function of the prompt and
 // a seed, so that a second worker that is told what was said goes on byte for byte as the first would have.
 
-import type { Prompt } from '../../tiers/engine.ts';
+import type { AnswerSchema, Prompt } from '../../tiers/engine.ts';
+import { fitting } from './fitting.ts';
 import type { RecordedAnswer, RecordedPiece, Recording } from './recording.ts';
 
 export interface ScriptOptions {
   readonly seed: number;
   /** Instead of ending where the recorded answer ends, goes on with another one: for streams of any length. */
   readonly endless: boolean;
+  /** The form that the answer has to have. */
+  readonly schema?: AnswerSchema;
 }
 
 /** What decides the answer. Not the history: a second worker may read it a turn later than the first. */
@@ -22,6 +25,7 @@ export type Script = Generator<RecordedPiece, void>;
  */
 export function script(recording: Recording, asked: Asked, options: ScriptOptions): Script {
   const { said = '' } = asked;
+  if (options.schema) return formed(recording, asked, options.seed, options.schema);
   const pieces = chosen(recording, asked, options);
   let left = said;
   while (left !== '') {
@@ -48,6 +52,14 @@ function* chosen(recording: Recording, { npc, player }: Asked, { seed, endless }
     state = scramble(state);
     yield* spaced(pick(more, state).pieces);
   }
+}
+
+/** A value of the form, about four letters a token, each in the time of a recorded one. */
+function* formed(recording: Recording, { npc, player }: Asked, seed: number, schema: AnswerSchema): Script {
+  const number = hash(`${seed}\n${npc}\n${player}`);
+  const rhythm = pick(recording.answersTo(npc, ''), number).pieces;
+  const tokens = JSON.stringify(fitting(schema, number)).match(/.{1,4}/gsu) ?? [];
+  for (const [i, token] of tokens.entries()) yield [token, rhythm[i % rhythm.length]![1], 1];
 }
 
 function* resumed(first: RecordedPiece, rest: Script): Script {

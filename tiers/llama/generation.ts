@@ -2,9 +2,15 @@
 // of the prompt in chunks, then token by token, each in its turn. Leaves the sequence so that the next can use it.
 
 import { randomInt } from 'node:crypto';
-import type { LlamaContextSequence, SequenceEvaluateOptions, Token } from 'node-llama-cpp';
+import type {
+  LlamaContextSequence,
+  LlamaGrammarEvaluationState,
+  SequenceEvaluateOptions,
+  Token,
+} from 'node-llama-cpp';
 import { type Chunk, EngineError, type GenerateOptions, type Prompt, type Usage } from '../engine.ts';
 import type { ChatTemplate, Rendered } from './chat-template.ts';
+import type { Grammars } from './grammars.ts';
 import type { Outlet } from './outlet.ts';
 import type { Prefixes } from './prefixes.ts';
 import type { Rounds } from './rounds.ts';
@@ -14,6 +20,7 @@ export interface GenerationParts {
   readonly template: ChatTemplate;
   readonly rounds: Rounds;
   readonly prefixes: Prefixes;
+  readonly grammars: Grammars;
   /** Prompt and answer together. */
   readonly contextTokens: number;
 }
@@ -38,6 +45,8 @@ export class Generation {
   #cached = 0;
   /** The tokens of the answer. */
   readonly #said: Token[] = [];
+  /** Sum of the logarithms of their probabilities, where they are asked for. */
+  #logProbability = 0;
   /** False while the library is at work on the sequence: if it fails then, nobody knows what the sequence holds. */
   #sound = true;
 
@@ -49,6 +58,12 @@ export class Generation {
   /** What was spent so far. */
   get usage(): Usage {
     return { prompt: this.#rendered.tokens.length, cached: this.#cached, completion: this.#said.length };
+  }
+
+  /** How sure the model was, a token on average (geometrically), where the answer had a schema. */
+  get certainty(): { confidence?: number } {
+    if (this.#wanted.options.schema === undefined || this.#said.length === 0) return {};
+    return { confidence: Math.exp(this.#logProbability / this.#said.length) };
   }
 
   /** Renders the prompt. Throws EngineError `prompt_too_long`. */
@@ -115,19 +130,32 @@ export class Generation {
     const emit = (piece: { text: string; tokens: number } | undefined) => {
       if (piece) outlet.push({ type: 'text', ...piece });
     };
-    const source = sequence.evaluate(tokens.slice(-1), sampling(options, this.#said));
+    const grammar = options.schema && (await this.#parts.grammars.stateFor(options.schema));
+    // Probabilities cost a sorting of the vocabulary, so they are only asked for where they are used.
+    const source = sequence.evaluateWithMetadata(
+      tokens.slice(-1),
+      { confidence: grammar !== undefined } as { confidence: true },
+      sampling(options, this.#said, grammar),
+    );
+    let whole = '';
     const leave = rounds.enter();
     try {
       while (true) {
         await outlet.ready(signal);
         const next = await rounds.decode(prompt.npc, signal, () => this.#step(() => source.next()));
-        if (next.done || template.ends(next.value)) {
+        if (next.done || template.ends(next.value.token)) {
           emit(text.end());
           return 'stop';
         }
-        this.#said.push(next.value);
-        emit(text.push(next.value));
+        const { token, confidence } = next.value;
+        this.#said.push(token);
+        if (grammar) this.#logProbability += Math.log(Math.max(confidence, 1e-9));
+        const piece = text.push(token);
+        emit(piece);
         if (text.stopped) return 'stop';
+        // Nothing but the end may follow the value, so it need not be asked for.
+        whole += piece?.text ?? '';
+        if (grammar && isWhole(whole)) return 'stop';
         if (this.#said.length >= this.#maxTokens) {
           emit(text.end());
           return 'length';
@@ -149,8 +177,23 @@ export class Generation {
 
 const dry = { strength: 0.8, base: 1.75, allowedLength: 4, lastTokens: 256, sequenceBreakers: ['\n'] };
 
+/** Whether an answer with a schema is complete; one that is no object ends by itself. */
+function isWhole(text: string): boolean {
+  if (!text.endsWith('}')) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The library's options; `said` grows while it reads them. */
-function sampling(options: GenerateOptions, said: readonly Token[]): SequenceEvaluateOptions {
+function sampling(
+  options: GenerateOptions,
+  said: readonly Token[],
+  grammar: LlamaGrammarEvaluationState | undefined,
+): SequenceEvaluateOptions {
   const penalty = options.repeatPenalty ?? 1;
   return {
     temperature: options.temperature,
@@ -171,7 +214,8 @@ function sampling(options: GenerateOptions, said: readonly Token[]): SequenceEva
         }),
     // Small models fall into loops. This makes it ever less likely that an answer repeats a run of its own words.
     // Without `lastTokens` the library (3.21) does nothing at all.
-    dryRepeatPenalty: dry,
+    // A value of JSON has to repeat the words of its schema.
+    ...(grammar ? { grammarEvaluationState: grammar } : { dryRepeatPenalty: dry }),
     // Seen by #decode, which ends the answer.
     yieldEogToken: true,
   };
