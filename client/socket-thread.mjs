@@ -8,37 +8,52 @@
  */
 
 const inBrowser = typeof globalThis.postMessage === 'function';
-const port = inBrowser ? globalThis : (await import('node:worker_threads')).parentPort;
+const port = inBrowser ? globalThis : (await import('node:worker_threads')).workerData;
 const WebSocketClass = globalThis.WebSocket ?? (await import('ws')).WebSocket;
 /** @type {Map<number, WebSocket>} */
 const sockets = new Map();
-/** News at most in one helping: it is copied in one go. */
+
+/** News at most in one helping, which is copied in one go, and helpings that the game need not have eaten. */
 const mostInHelping = 32;
+const mostAhead = 8;
+/** Nothing but what was taken to be sent is worth a helping of its own only after so long. */
+const takenMs = 100;
 /** @type {SocketNews[]} */
 const waiting = [];
-let hungry = true;
+/** Bytes that were taken and not told of, by socket. @type {Map<number, number>} */
+const taken = new Map();
+let ahead = 0;
 let soon = false;
 
 /** @param {SocketNews} news */
 function tell(news) {
   waiting.push(news);
-  if (soon || !hungry) return;
+  if (soon) return;
   soon = true;
   // What came in one turn goes together.
   setTimeout(serve, 0);
 }
 
+function tellTaken() {
+  for (const [id, bytes] of taken) {
+    waiting.push({ id, kind: 'taken', bytes, buffered: sockets.get(id)?.bufferedAmount ?? 0 });
+  }
+  taken.clear();
+}
+
 function serve() {
   soon = false;
-  if (!hungry || waiting.length === 0) return;
-  hungry = false;
-  port.postMessage(waiting.splice(0, mostInHelping));
+  if (waiting.length > 0) tellTaken();
+  while (waiting.length > 0 && ahead < mostAhead) {
+    ahead++;
+    port.postMessage(waiting.splice(0, mostInHelping));
+  }
 }
 
 /** @param {SocketOrder} order */
 function obey(order) {
-  if (order.op === 'next') {
-    hungry = true;
+  if (order.op === 'eaten') {
+    ahead -= order.helpings;
     return serve();
   }
   const { id } = order;
@@ -48,7 +63,13 @@ function obey(order) {
   try {
     if (order.op === 'close') return socket.close(order.code, order.reason);
     socket.send(order.data);
-    tell({ id, kind: 'taken', bytes: order.data.length, buffered: socket.bufferedAmount });
+    if (taken.size === 0) {
+      setTimeout(() => {
+        tellTaken();
+        serve();
+      }, takenMs);
+    }
+    taken.set(id, (taken.get(id) ?? 0) + order.data.length);
   } catch (error) {
     // Not open yet, or closing: what a socket in the same thread would have thrown.
     tell({ id, kind: 'error', message: error.message });

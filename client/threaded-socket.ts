@@ -3,8 +3,10 @@
 // costs whatever it likes. The game's thread sees the same class, and gets what came in small helpings, so much of them
 // a turn as it has time for; the rest waits over there. Says nothing of what is in the frames.
 //
-//   const sockets = await threadedSockets({ budgetMs: 0.1 });
+//   const sockets = await threadedSockets();
 //   const client = new ParleyClient({ url, token, WebSocket: sockets.WebSocket });
+//   // each frame, for a loop that wants to say when: nothing comes in at any other time from then on
+//   sockets.pump(0.1);
 
 import type { SocketConstructor, SocketLike } from './connection.ts';
 
@@ -13,8 +15,8 @@ export type SocketOrder =
   | { op: 'open'; id: number; url: string; protocols: string | string[] | undefined }
   | { op: 'send'; id: number; data: string | Uint8Array }
   | { op: 'close'; id: number; code: number | undefined; reason: string | undefined }
-  /** The last helping is eaten. */
-  | { op: 'next' };
+  /** So many helpings more are eaten. */
+  | { op: 'eaten'; helpings: number };
 
 /** From the thread, in the order in which it happened. */
 export type SocketNews =
@@ -29,6 +31,8 @@ interface Thread {
   postMessage(order: SocketOrder): void;
   /** The newest listener counts. */
   listen(listener: (news: SocketNews[]) => void, failed: (error: Error) => void): void;
+  /** Where there is a way to take messages without waiting for an event: from now on the listener is called by it alone. */
+  poll?: () => void;
   keepAlive(yes: boolean): void;
   stop(): void;
 }
@@ -36,9 +40,17 @@ interface Thread {
 export interface ThreadedSockets {
   /** To be given to ParleyClient; any number of clients may share it. */
   readonly WebSocket: SocketConstructor;
+  /**
+   * Takes what has come in, for at most `budgetMs` of time; what is left comes with the next call. From the first call on
+   * nothing comes in by itself any more.
+   */
+  pump(budgetMs?: number): void;
   /** Ends the thread with all its sockets. */
   stop(): void;
 }
+
+/** The thread hears so often of what was eaten; it may be twice as far ahead. socket-thread.mjs has the other number. */
+const helpingsBetweenWords = 4;
 
 export interface ThreadedSocketsOptions {
   /** Time that a turn of the game's thread may spend on what came in; past it the rest waits for the next. 0.15 ms. */
@@ -109,22 +121,39 @@ export async function threadedSockets({
     }
   }
 
-  let helping: SocketNews[] = [];
+  /** Helpings that have come, the first of them eaten as far as `at`. */
+  const helpings: SocketNews[][] = [];
+  let at = 0;
   let eaten = 0;
-  const eat = () => {
-    const until = performance.now() + budgetMs;
-    while (eaten < helping.length) {
-      const news = helping[eaten++]!;
-      sockets.get(news.id)?.hear(news);
-      if (performance.now() >= until && eaten < helping.length) return void setTimeout(eat, 0);
+  let pumped = false;
+  let waits = false;
+  const eat = (forMs: number) => {
+    const until = performance.now() + forMs;
+    for (let helping = helpings[0]; helping; helping = helpings[0]) {
+      while (at < helping.length) {
+        if (at > 0 && performance.now() >= until) return;
+        const news = helping[at++]!;
+        sockets.get(news.id)?.hear(news);
+      }
+      helpings.shift();
+      at = 0;
+      if (++eaten < helpingsBetweenWords) continue;
+      thread.postMessage({ op: 'eaten', helpings: eaten });
+      eaten = 0;
     }
-    thread.postMessage({ op: 'next' });
+  };
+  const eatSoon = () => {
+    waits = false;
+    if (pumped) return;
+    eat(budgetMs);
+    if (helpings.length === 0 || waits) return;
+    waits = true;
+    setTimeout(eatSoon, 0);
   };
   thread.listen(
-    (news) => {
-      helping = news;
-      eaten = 0;
-      eat();
+    (helping) => {
+      helpings.push(helping);
+      if (!pumped && !waits) eatSoon();
     },
     // Without the thread no socket is left.
     ({ message }) => {
@@ -134,7 +163,15 @@ export async function threadedSockets({
       }
     },
   );
-  return { WebSocket: ThreadedSocket, stop: () => thread.stop() };
+  return {
+    WebSocket: ThreadedSocket,
+    pump(forMs = budgetMs) {
+      pumped = true;
+      thread.poll?.();
+      eat(forMs);
+    },
+    stop: () => thread.stop(),
+  };
 }
 
 async function startThread(): Promise<Thread> {
@@ -150,15 +187,26 @@ async function startThread(): Promise<Thread> {
       stop: () => worker.terminate(),
     };
   }
-  const { Worker: NodeWorker } = await import('node:worker_threads');
+  const { MessageChannel, receiveMessageOnPort, Worker: NodeWorker } = await import('node:worker_threads');
   const entry = new URL('./socket-thread.mjs', import.meta.url);
+  const { port1: port, port2 } = new MessageChannel();
   // Of this process's own flags none is the thread's business.
-  const worker = new NodeWorker(entry, { execArgv: [] });
+  const worker = new NodeWorker(entry, { execArgv: [], workerData: port2, transferList: [port2] });
+  let listening = true;
+  let listener: (news: SocketNews[]) => void = () => {};
+  const take = (news: SocketNews[]) => listener(news);
   return {
-    postMessage: (order) => worker.postMessage(order),
-    listen: (listener, failed) => {
-      worker.removeAllListeners();
-      worker.on('message', listener).on('error', failed);
+    postMessage: (order) => port.postMessage(order),
+    listen: (next, failed) => {
+      listener = next;
+      port.on('message', take);
+      worker.removeAllListeners('error');
+      worker.on('error', failed);
+    },
+    poll: () => {
+      if (listening) port.off('message', take);
+      listening = false;
+      for (let m = receiveMessageOnPort(port); m; m = receiveMessageOnPort(port)) take(m.message);
     },
     // A process without open sockets may end.
     keepAlive: (yes) => (yes ? worker.ref() : worker.unref()),

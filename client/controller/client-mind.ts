@@ -9,16 +9,11 @@ import type { Mind } from './mind.ts';
 export interface Thinker {
   readonly state: string;
   readonly buffered: number;
-  think(question: {
-    npc: string;
-    context: string;
-    g: number;
-    budgetMs: number;
-    signal: AbortSignal;
-  }): Thought;
+  think(question: { npc: string; context: string; g: number; budgetMs: number }): Thought;
 }
 
 interface Thought {
+  cancel(): void;
   on(event: 'act', listener: (act: Act) => void): unknown;
   on(event: 'end', listener: (end: { reason: string }) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
@@ -36,25 +31,23 @@ export function clientMind(
   { budgetMs = 4_000, backedUpBytes = 65_536 }: ClientMindOptions = {},
 ): Mind {
   /** Questions that run, by character: a character has at most one. */
-  const running = new Map<number, { npc: string; generation: number; abort: AbortController }>();
+  const running = new Map<number, { npc: string; generation: number; thought: Thought }>();
   /** Ids that are thinking: for the edge all characters of one id are one, and its newer thought cancels the older. */
   const thinking = new Set<string>();
 
   return {
     ask(index, npc, situation, generation, answers) {
       if (client.state !== 'online' || client.buffered > backedUpBytes) return false;
-      const abort = new AbortController();
       const thought = client.think({
         npc,
         context: situation,
         g: generation,
         budgetMs,
-        signal: abort.signal,
       });
-      running.set(index, { npc, generation, abort });
+      running.set(index, { npc, generation, thought });
       thinking.add(npc);
       const over = () => {
-        if (running.get(index)?.abort !== abort) return;
+        if (running.get(index)?.thought !== thought) return;
         running.delete(index);
         thinking.delete(npc);
       };
@@ -78,7 +71,7 @@ export function clientMind(
       if (question?.generation !== generation) return;
       running.delete(index);
       thinking.delete(question.npc);
-      question.abort.abort();
+      question.thought.cancel();
     },
   };
 }

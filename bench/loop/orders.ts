@@ -1,0 +1,54 @@
+// What the loop bench says to its two processes, the game loop and the driver, and what they answer.
+
+import type { FrameFigures } from './frames.ts';
+
+export interface World {
+  readonly url: string;
+  /** One a player. */
+  readonly tokens: readonly string[];
+  /** Ids of the characters of the stack; the crowd is made of them in turn. */
+  readonly npcs: readonly string[];
+  readonly characters: number;
+  readonly seed: number;
+}
+
+export type Order =
+  | ({ readonly op: 'open' } & World)
+  /** The loop runs for so many frames; as `bare` without SDK and controller. */
+  | {
+      readonly op: 'run';
+      readonly arm: 'parley' | 'bare';
+      readonly frames: number;
+      readonly saysPerSecond: number;
+    }
+  /** The driver asks so often. */
+  | { readonly op: 'drive'; readonly ms: number; readonly load: Load }
+  /** Every socket is cut. */
+  | { readonly op: 'cut' };
+
+/** What a run asked of the model. */
+export interface Load {
+  readonly thinksPerSecond: number;
+  readonly saysPerSecond: number;
+}
+
+export interface RunResult extends FrameFigures {
+  readonly load: Load;
+  /** Garbage collections of the thread, and the longest, ms. */
+  readonly collections: number;
+  readonly longestCollectionMs: number;
+  /** How old the intents were that characters acted on, ms, sampled once a second. */
+  readonly intentAgeMs: readonly number[];
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** Runs a process's orders one after the other, and tells its parent how each went. */
+export function obey(handle: (order: Order) => Promise<unknown>): void {
+  process.on('message', (message: { id: number; order: Order }) => {
+    handle(message.order).then(
+      (result) => process.send!({ id: message.id, result }),
+      (error: Error) => process.send!({ id: message.id, error: error.stack ?? error.message }),
+    );
+  });
+  process.on('disconnect', () => process.exit(0));
+}
