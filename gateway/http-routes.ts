@@ -4,6 +4,7 @@
 import { SignJWT } from 'jose';
 import type { Registry } from 'prom-client';
 import type { Character } from '../npcs/characters.ts';
+import type { Verb } from '../npcs/verbs.ts';
 import type { Config } from '../runtime/config.ts';
 import type { PageFile } from './page.ts';
 import type { HttpResponse, TemplatedApp } from './uws.ts';
@@ -11,6 +12,8 @@ import type { HttpResponse, TemplatedApp } from './uws.ts';
 export interface HttpParts {
   readonly registry: Registry;
   readonly characters: () => ReadonlyMap<string, Character>;
+  /** What characters can do. */
+  readonly verbs: () => ReadonlyMap<string, Verb>;
   readonly page: ReadonlyMap<string, PageFile>;
   /** What keeps this gateway from serving; empty when it serves. */
   readonly notReady: () => string[];
@@ -45,15 +48,42 @@ export function addHttpRoutes(app: TemplatedApp, parts: HttpParts): void {
     json(res, 200, list);
   });
 
+  app.get('/v1/verbs', (res) => {
+    const verbs = [...parts.verbs()].map(([name, { description, authority, ttlMs, args }]) => [
+      name,
+      { description, authority, ttlMs, args },
+    ]);
+    json(res, 200, { verbs: Object.fromEntries(verbs) });
+  });
+
   for (const [path, file] of parts.page) {
-    app.get(path, (res) => {
-      answer(res, 200, file.type, file.body, {
+    app.get(path, (res, req) => {
+      const known = req.getHeader('if-none-match') === file.etag;
+      const accept = req.getHeader('accept-encoding');
+      const open = openUntilAborted(res);
+      const headers = {
         'content-security-policy':
           "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         'x-content-type-options': 'nosniff',
         'referrer-policy': 'no-referrer',
         'cache-control': 'no-cache',
-      });
+        vary: 'accept-encoding',
+        etag: file.etag,
+      };
+      if (known) return open(() => answer(res, 304, file.type, '', headers));
+      file.encoded(accept).then(
+        ({ body, encoding }) =>
+          open(() =>
+            answer(
+              res,
+              200,
+              file.type,
+              body,
+              encoding ? { ...headers, 'content-encoding': encoding } : headers,
+            ),
+          ),
+        () => open(() => json(res, 500, { error: 'the page failed' })),
+      );
     });
   }
 
@@ -122,6 +152,7 @@ function readBody(res: HttpResponse, done: (body: Buffer | undefined) => void): 
 
 const statusTexts: Record<number, string> = {
   200: '200 OK',
+  304: '304 Not Modified',
   400: '400 Bad Request',
   403: '403 Forbidden',
   404: '404 Not Found',

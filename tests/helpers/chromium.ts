@@ -1,128 +1,94 @@
-// A real Chromium without a window, driven over its own DevTools protocol. Only what the tests of the page need: open a
-// page, run something in it, wait for something in it, type.
+// A real Chromium without a window, driven by playwright-core: the distribution's, as set-up found it. Says why there is
+// none, opens pages of the village, and keeps what went wrong in them. What is tried in it is in tests/browser/.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { WebSocket } from 'ws';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { repository } from '../../scripts/stack/servers.ts';
+import type { DemoFacts } from '../../web/facts.ts';
 import { eventually } from './processes.ts';
 
-/** The distribution's browser, if it is there. */
-export const chromium = ['chromium', 'chromium-browser', 'google-chrome'].find(
-  (name) => spawnSync(name, ['--version']).status === 0,
-);
+export const noChromium = 'no Chromium: apt-get install chromium, or PARLEY_CHROMIUM=/path/to/one';
 
-const flags = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--remote-debugging-port=0',
-];
+/** Where screenshots are kept; git ignores it. */
+const artifacts = join(repository, 'artifacts', 'village');
 
-interface Reply {
-  id?: number;
-  method?: string;
-  result?: Record<string, unknown>;
-  error?: { message: string };
-  params?: { exceptionDetails?: { text: string; exception?: { description?: string } } };
+/** The browser that set-up found, or one on PATH; undefined where there is none. */
+export function findChromium(): string | undefined {
+  const onPath = ['chromium', 'chromium-browser', 'google-chrome'].map((name) =>
+    spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).stdout.trim(),
+  );
+  return [process.env.PARLEY_CHROMIUM, setUp(), ...onPath].find(
+    (file) => file && spawnSync(file, ['--version']).status === 0,
+  );
 }
 
-export class Page implements AsyncDisposable {
-  /** What the page threw and nobody caught. */
+function setUp(): string | undefined {
+  const home = resolve(process.env.PARLEY_HOME || join(homedir(), '.parley'));
+  try {
+    const { chromium: found } = JSON.parse(readFileSync(join(home, 'cache', 'servers.json'), 'utf8'));
+    return typeof found === 'string' ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function launch(executablePath: string): Promise<Browser> {
+  // No sandbox: tests run as root in containers, and see no page but ours.
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-quic'] });
+}
+
+export class VillagePage {
+  readonly page: Page;
+  /** What the console reported as an error, what was thrown, and what could not be loaded. */
   readonly faults: string[] = [];
-  readonly #browser: ChildProcess;
-  readonly #profile: string;
-  #socket!: WebSocket;
-  #session: string | undefined;
-  #lastId = 0;
-  readonly #waiting = new Map<number, (reply: Reply) => void>();
 
-  /** Opens a page of a browser of its own, `width` pixels wide. */
-  static async open(url: string, width = 1000): Promise<Page> {
-    const page = new Page(width);
-    await page.#connect();
-    const { targetId } = await page.#send('Target.createTarget', { url: 'about:blank' });
-    const { sessionId } = await page.#send('Target.attachToTarget', { targetId, flatten: true });
-    page.#session = sessionId as string;
-    await page.#send('Runtime.enable');
-    await page.#send('Page.navigate', { url });
-    return page;
+  /** The village with the first card closed, once the player is in it and connected. */
+  static async open(
+    browser: Browser,
+    url: string,
+    { play = true, ...options }: BrowserContextOptions & { play?: boolean } = {},
+  ): Promise<VillagePage> {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+    const village = new VillagePage(await context.newPage());
+    await village.page.goto(url);
+    await village.until((demo) => demo.state === 'online');
+    if (play) {
+      await village.page.keyboard.press('Enter');
+      await village.page.locator('#title').waitFor({ state: 'hidden' });
+    }
+    return village;
   }
 
-  private constructor(width: number) {
-    this.#profile = mkdtempSync(join(tmpdir(), 'parley-chromium-'));
-    this.#browser = spawn(chromium!, [
-      ...flags,
-      `--window-size=${width},800`,
-      `--user-data-dir=${this.#profile}`,
-    ]);
-  }
-
-  /** The value of an expression in the page; a promise is waited for. */
-  async evaluate<T>(expression: string): Promise<T> {
-    const reply = await this.#send('Runtime.evaluate', {
-      expression,
-      awaitPromise: true,
-      returnByValue: true,
+  private constructor(page: Page) {
+    this.page = page;
+    page.on('console', (message) => {
+      if (message.type() === 'error') this.faults.push(message.text());
     });
-    if (reply.exceptionDetails) throw new Error(`in the page: ${JSON.stringify(reply.exceptionDetails)}`);
-    return (reply.result as { value: T }).value;
+    page.on('pageerror', (error) => this.faults.push(String(error.stack ?? error)));
+    page.on('requestfailed', (request) => this.faults.push(`${request.url()} failed`));
   }
 
-  /** Waits until an expression in the page is true, or something else that counts as such. */
-  until<T>(expression: string): Promise<NonNullable<T>> {
-    return eventually(expression, () => this.evaluate<T>(expression));
+  /** Waits until what `condition` says of the village is true. It runs in the page: it sees its arguments alone. */
+  async until<A>(condition: (demo: DemoFacts, arg: A) => unknown, arg?: A): Promise<void> {
+    const call = `Boolean(window.parleyDemo && (${condition})(window.parleyDemo, ${JSON.stringify(arg) ?? 'undefined'}))`;
+    // Not by waitForFunction: it would need what the page's policy forbids.
+    await eventually(String(condition), () => this.page.evaluate(call));
   }
 
-  /** Types into what has the focus, and presses Enter. */
-  async type(text: string): Promise<void> {
-    await this.#send('Input.insertText', { text });
-    const enter = { key: 'Enter', code: 'Enter', windowsVirtualKeyCode: 13, text: '\r' };
-    await this.#send('Input.dispatchKeyEvent', { type: 'keyDown', ...enter });
-    await this.#send('Input.dispatchKeyEvent', { type: 'keyUp', ...enter });
+  facts<T>(read: (demo: DemoFacts) => T): Promise<T> {
+    return this.page.evaluate(`(${read})(window.parleyDemo)`) as Promise<T>;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#socket?.terminate();
-    const ended = new Promise((resolve) => this.#browser.once('close', resolve));
-    this.#browser.kill('SIGKILL');
-    await ended;
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10 });
+  /** Keeps a picture of the page as it is, always under the same name. */
+  async keep(name: string): Promise<void> {
+    mkdirSync(artifacts, { recursive: true });
+    await this.page.screenshot({ path: join(artifacts, `${name}.png`) });
   }
 
-  async #connect(): Promise<void> {
-    let said = '';
-    this.#browser.stderr!.on('data', (chunk) => {
-      said += chunk;
-    });
-    const url = await eventually('DevTools', () => /DevTools listening on (ws:\S+)/.exec(said)?.[1]);
-    this.#socket = new WebSocket(url, { perMessageDeflate: false });
-    await new Promise((resolve, reject) => {
-      this.#socket.once('open', resolve).once('error', reject);
-    });
-    this.#socket.on('message', (data) => {
-      const reply = JSON.parse(String(data)) as Reply;
-      if (reply.id !== undefined) this.#waiting.get(reply.id)?.(reply);
-      const thrown = reply.method === 'Runtime.exceptionThrown' && reply.params?.exceptionDetails;
-      if (thrown) this.faults.push(thrown.exception?.description ?? thrown.text);
-    });
-  }
-
-  #send(method: string, params: object = {}): Promise<Record<string, unknown>> {
-    const id = ++this.#lastId;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, ({ result, error }) => {
-        this.#waiting.delete(id);
-        if (error) reject(new Error(`${method}: ${error.message}`));
-        else resolve(result!);
-      });
-      this.#socket.send(JSON.stringify({ id, method, params, sessionId: this.#session }));
-    });
+  close(): Promise<void> {
+    return this.page.context().close();
   }
 }

@@ -1,0 +1,85 @@
+// The player's connection: who plays, where the token comes from, and how the state of the connection is shown. Speaking
+// and acting go through the client that is made here; nothing here knows the village.
+
+import { ParleyClient } from '../client/index.ts';
+import { find } from './page.ts';
+
+/** This browser's player, so that the characters remember it. `?player=NAME` names another. */
+function player(): string {
+  const named = new URLSearchParams(location.search).get('player');
+  if (named) return named;
+  const kept = localStorage.getItem('parley.player');
+  if (kept) return kept;
+  const fresh = `web-${Math.random().toString(36).slice(2, 10)}`;
+  localStorage.setItem('parley.player', fresh);
+  return fresh;
+}
+
+async function developmentToken(): Promise<string> {
+  const response = await fetch('/dev/token', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ player: player() }),
+  });
+  if (response.status === 404) {
+    throw new Error('This page gets its token from POST /dev/token, which is served in development only.');
+  }
+  if (!response.ok) throw new Error(`POST /dev/token: HTTP ${response.status}`);
+  return ((await response.json()) as { token: string }).token;
+}
+
+export type Shown = 'connecting' | 'online' | 'waiting' | 'closed';
+
+/** Makes the client; `connect` may be called again after it closed for good. */
+export class Session {
+  client: ParleyClient;
+  readonly #onClient: (client: ParleyClient) => void;
+
+  /** `onClient` hears of each client there is, before it connects. */
+  constructor(onClient: (client: ParleyClient) => void) {
+    this.#onClient = onClient;
+    this.client = this.#open();
+    find('again').addEventListener('click', () => {
+      this.client = this.#open();
+      find('village').focus();
+    });
+  }
+
+  #open(): ParleyClient {
+    const url = new URL('/v1/ws', location.href);
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    const client = new ParleyClient({ url: url.href, token: developmentToken });
+    client.on('welcome', ({ resumed }) => {
+      show('online', resumed ? 'Connected again' : 'Connected');
+      complain('');
+    });
+    client.on('disconnected', () => show('waiting', 'Connection lost'));
+    client.on('reconnecting', ({ attempt }) =>
+      show('waiting', attempt > 1 ? `Connecting again (${attempt})…` : 'Connecting again…'),
+    );
+    client.on('error', (error) => complain(error.message));
+    client.on('closed', ({ code, reason, error }) => {
+      const replaced = code === 4409;
+      show('closed', replaced ? 'Connected elsewhere' : `Closed: ${reason || code}`);
+      find('again').textContent = replaced ? 'Continue here' : 'Connect';
+      find('again').hidden = false;
+      if (error.cause instanceof Error) complain(error.cause.message);
+    });
+    find('again').hidden = true;
+    show('connecting', 'Connecting…');
+    this.#onClient(client);
+    client.connect().catch(() => {});
+    return client;
+  }
+}
+
+function show(name: Shown, text: string): void {
+  find('state').dataset.state = name;
+  find('state-text').textContent = text;
+}
+
+/** Says what went wrong; an empty text takes it back. */
+export function complain(text: string): void {
+  find('notice').textContent = text;
+  find('notice').hidden = text === '';
+}
