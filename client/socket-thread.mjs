@@ -52,28 +52,36 @@ function serve() {
 
 /** @param {SocketOrder} order */
 function obey(order) {
+  if (Array.isArray(order)) return send(order[0], order[1]);
   if (order.op === 'eaten') {
     ahead -= order.helpings;
     return serve();
   }
   const { id } = order;
   if (order.op === 'open') return open(id, order.url, order.protocols);
+  sockets.get(id)?.close(order.code, order.reason);
+}
+
+/**
+ * @param {number} id
+ * @param {string | Uint8Array} data
+ */
+function send(id, data) {
   const socket = sockets.get(id);
   if (!socket) return;
   try {
-    if (order.op === 'close') return socket.close(order.code, order.reason);
-    socket.send(order.data);
-    if (taken.size === 0) {
-      setTimeout(() => {
-        tellTaken();
-        serve();
-      }, takenMs);
-    }
-    taken.set(id, (taken.get(id) ?? 0) + order.data.length);
+    socket.send(data);
   } catch (error) {
     // Not open yet, or closing: what a socket in the same thread would have thrown.
-    tell({ id, kind: 'error', message: error.message });
+    return tell({ id, kind: 'error', message: error.message });
   }
+  if (taken.size === 0) {
+    setTimeout(() => {
+      tellTaken();
+      serve();
+    }, takenMs);
+  }
+  taken.set(id, (taken.get(id) ?? 0) + data.length);
 }
 
 /**

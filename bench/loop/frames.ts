@@ -15,9 +15,9 @@ export interface FrameFigures {
   readonly dropped: number;
   /** The worst of them, ms of CPU. */
   readonly worstMs: number;
-  readonly tickMs: readonly number[];
-  readonly parleyMs: readonly number[];
-  readonly workMs: readonly number[];
+  readonly tickMs: Float32Array;
+  readonly parleyMs: Float32Array;
+  readonly workMs: Float32Array;
 }
 
 export class Frames {
@@ -50,15 +50,15 @@ export class Frames {
   /** Of the frames since the last call. */
   take(): FrameFigures {
     const { count, late, dropped, worst } = this;
-    const part = (all: Float32Array) => Array.from(all.subarray(0, count));
+    // No lists of numbers: a loop that makes garbage would measure its own.
     const figures = {
       frames: count,
       late,
       dropped,
       worstMs: worst,
-      tickMs: part(this.tick),
-      parleyMs: part(this.parley),
-      workMs: part(this.work),
+      tickMs: this.tick.slice(0, count),
+      parleyMs: this.parley.slice(0, count),
+      workMs: this.work.slice(0, count),
     };
     this.count = 0;
     this.late = 0;
@@ -76,14 +76,24 @@ export function sum(all: readonly FrameFigures[]): FrameFigures {
     late: of('late'),
     dropped: of('dropped'),
     worstMs: Math.max(0, ...all.map(({ worstMs }) => worstMs)),
-    tickMs: all.flatMap(({ tickMs }) => tickMs),
-    parleyMs: all.flatMap(({ parleyMs: ms }) => ms),
-    workMs: all.flatMap(({ workMs }) => workMs),
+    tickMs: joined(all.map(({ tickMs }) => tickMs)),
+    parleyMs: joined(all.map(({ parleyMs: ms }) => ms)),
+    workMs: joined(all.map(({ workMs }) => workMs)),
   };
 }
 
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
 /** The value below which so large a share of the values lies; 0 of nothing. */
-export function percentile(values: readonly number[], share: number): number {
+export function percentile(values: ArrayLike<number>, share: number): number {
   const sorted = Float64Array.from(values).sort();
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
 }

@@ -90,22 +90,23 @@ async function run(
     let ofParleyMs = 0;
     if (arm === 'parley') {
       begin();
-      if (now >= nextSayAt) {
+      let isFull = players.pump();
+      if (now >= nextSayAt && !isFull) {
         nextSayAt = now + 1_000 / saysPerSecond;
         players.say();
+        isFull = true;
       }
       if (now >= nextNoiseAt) {
         nextNoiseAt = now + noiseMs;
         const i = Math.floor(random() * npcs.size);
         npcs.perceive(i, 'noise', { x: playerX, y: playerY });
       }
-      players.pump();
       npcs.player(playerX, playerY);
       // A network that goes does not ask for a moment that suits; but it is the kernel that works then, not the game.
       if (cutting) cutting = players.cutNext();
       ofParleyMs += used();
       begin();
-      npcs.tick(now, dt);
+      npcs.tick(now, dt, !isFull);
       tickMs = used();
       ofParleyMs += tickMs;
       draw(npcs, npcs.size, playerX, playerY);

@@ -56,9 +56,9 @@ export class Players {
     stream.on('error', this.#onError);
   }
 
-  /** Takes what has come in, a little at a time. */
-  pump(): void {
-    this.#sockets.pump(pumpMs);
+  /** Takes what has come in, a little at a time. Returns whether there was anything to do. */
+  pump(): boolean {
+    return this.#sockets.pump(pumpMs);
   }
 
   /** Cuts every socket, one a call; the clients come back by themselves. Returns false when all are cut. */

@@ -266,9 +266,10 @@ class NpcController {
 
   /**
    * One frame. `nowMs` is the game's clock and `dtMs` the time since the last frame; a frame of more than 100 ms counts as
-   * 100. Allocates nothing unless somebody is asked.
+   * 100. In a frame that is full already (`spare` false) what can wait does: asking, and deciding anew for a while.
+   * Allocates nothing unless somebody is asked.
    */
-  tick(nowMs: number, dtMs: number): void {
+  tick(nowMs: number, dtMs: number, spare = true): void {
     const s = this.#s;
     const dt = dtMs > 0 ? (dtMs < longestStepMs ? dtMs : longestStepMs) : 0;
     if (Number.isFinite(nowMs)) {
@@ -278,9 +279,10 @@ class NpcController {
     }
     this.#takeUp();
     if (s.nowMs >= this.#nextEnd) this.#endIntents();
-    this.#decideSome(dt / 1_000);
+    // Asking is the dearest thing that a frame may hold, so it is full with that.
+    const asked = this.#scheduler.ask(dt / 1_000, spare);
+    this.#decideSome(dt / 1_000, spare && !asked);
     steer(this.#b, dt / 1_000);
-    this.#scheduler.ask(dt / 1_000);
   }
 
   #shift(ms: number): void {
@@ -353,10 +355,14 @@ class NpcController {
   }
 
   /** Each character decides `decideHz` times a second, some in each frame. */
-  #decideSome(seconds: number): void {
+  #decideSome(seconds: number, spare: boolean): void {
     const b = this.#b;
-    this.#owed = Math.min(this.#owed + b.size * seconds * this.#decideHz, b.size);
-    for (; this.#owed >= 1; this.#owed--) {
+    const share = b.size * seconds * this.#decideHz;
+    this.#owed = Math.min(this.#owed + share, b.size);
+    // Full frame after full frame must not leave them without a mind of their own.
+    if (!spare && this.#owed < b.size / 4) return;
+    // What was put off is made up for a little at a time.
+    for (let left = 1 + 2 * share; this.#owed >= 1 && left >= 1; this.#owed--, left--) {
       if (this.#turn >= b.size) this.#turn = 0;
       const i = this.#turn++;
       if (b.alive[i] === 0) continue;

@@ -193,29 +193,31 @@ export class Scheduler implements Answers {
     if (this.#isDue(i, now)) this.#recall(i, now);
   }
 
-  /** Asks for those who have waited longest and matter most, as far as the limits allow. */
-  ask(seconds: number): void {
+  /** Asks for those who have waited longest and matter most, as far as the limits allow. Returns whether it did. */
+  ask(seconds: number, spare: boolean): boolean {
     const mind = this.#mind;
-    if (!mind) return;
+    if (!mind) return false;
     const { perSecond, perFrame } = this.#options;
     const now = this.#s.nowMs;
     this.#tokens = Math.min(this.#tokens + seconds * perSecond, Math.max(1, perSecond / 2));
-    if (now < this.#scanAt) return;
+    if (!spare || now < this.#scanAt) return false;
+    const { asked } = this.#stats;
     let began = 0;
     for (let k = 0; k < perFrame && this.#mayAsk(now); k++) {
       const i = this.#mostUrgent(mind, now);
       if (i < 0) {
         this.#scanAt = now + scanMs;
-        return;
+        break;
       }
       if (began === 0) began = performance.now();
       // Somebody else may have had the same question meanwhile.
-      if (!this.#recall(i, now) && !this.#askMind(mind, i, now)) return;
+      if (!this.#recall(i, now) && !this.#askMind(mind, i, now)) break;
       if (performance.now() - began > this.#budgetMs) {
         this.#stats.overBudget++;
-        return;
+        break;
       }
     }
+    return this.#stats.asked > asked;
   }
 
   // ---- the mind's answers ----
