@@ -252,6 +252,18 @@ test('acts of an older generation are refused: of a thought before the player sp
   expect(told).toHaveLength(1);
 });
 
+test('what a character notices in a talk does not make the answer that is on its way too old', () => {
+  const { npcs, i, loop, told } = one({ mind: new Notebook(), cache: false });
+  npcs.player(2, 0);
+  loop.frame();
+  const g = npcs.talk(i);
+  npcs.perceive(i, 'noise', { x: 5, y: 5 });
+  loop.frame();
+  expect(npcs.offer(i, { name: 'emote', args: { kind: 'nod' }, ttlMs: 1_000, g })).toBe(true);
+  loop.frame();
+  expect(told).toEqual([`${i} emote {"kind":"nod"}`]);
+});
+
 test('a hundred thousand acts in one frame cost as much as a few', () => {
   const { npcs, i, loop, told } = one();
   for (let k = 0; k < 100_000; k++) {

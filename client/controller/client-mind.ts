@@ -3,7 +3,7 @@
 
 import type { Act } from '../../bus/protocol.ts';
 import { ServerError } from '../errors.ts';
-import type { Mind } from './mind.ts';
+import type { Answers, Mind } from './mind.ts';
 
 /** The part of ParleyClient that is needed. */
 export interface Thinker {
@@ -19,6 +19,16 @@ interface Thought {
   on(event: 'error', listener: (error: Error) => void): unknown;
 }
 
+interface Question {
+  readonly index: number;
+  readonly npc: string;
+  readonly context: string;
+  readonly generation: number;
+  readonly answers: Answers;
+  /** Once it is on its way. */
+  thought?: Thought;
+}
+
 export interface ClientMindOptions {
   /** Time for one answer at the edge; 4 s. */
   budgetMs?: number;
@@ -31,47 +41,51 @@ export function clientMind(
   { budgetMs = 4_000, backedUpBytes = 65_536 }: ClientMindOptions = {},
 ): Mind {
   /** Questions that run, by character: a character has at most one. */
-  const running = new Map<number, { npc: string; generation: number; thought: Thought }>();
+  const running = new Map<number, Question>();
   /** Ids that are thinking: for the edge all characters of one id are one, and its newer thought cancels the older. */
   const thinking = new Set<string>();
 
+  const over = (question: Question) => {
+    if (running.get(question.index) !== question) return;
+    running.delete(question.index);
+    thinking.delete(question.npc);
+  };
+  const send = (question: Question) => {
+    const { index, npc, context, generation, answers } = question;
+    // It was cancelled meanwhile.
+    if (running.get(index) !== question) return;
+    const thought = client.think({ npc, context, g: generation, budgetMs });
+    question.thought = thought;
+    thought.on('act', (act) => answers.act(index, generation, act));
+    thought.on('end', ({ reason }) => {
+      over(question);
+      // An answer that was cut is no answer to keep.
+      if (reason === 'stop') answers.done(index, generation);
+      else answers.failed(index, generation, true, 0);
+    });
+    thought.on('error', (error) => {
+      over(question);
+      if (error instanceof ServerError) answers.failed(index, generation, error.retry, error.retryMs);
+      else answers.failed(index, generation, true);
+    });
+  };
+
   return {
-    ask(index, npc, situation, generation, answers) {
+    ask(index, npc, context, generation, answers) {
       if (client.state !== 'online' || client.buffered > backedUpBytes) return false;
-      const thought = client.think({
-        npc,
-        context: situation,
-        g: generation,
-        budgetMs,
-      });
-      running.set(index, { npc, generation, thought });
+      const question: Question = { index, npc, context, generation, answers };
+      running.set(index, question);
       thinking.add(npc);
-      const over = () => {
-        if (running.get(index)?.thought !== thought) return;
-        running.delete(index);
-        thinking.delete(npc);
-      };
-      thought.on('act', (act) => answers.act(index, generation, act));
-      thought.on('end', ({ reason }) => {
-        over();
-        // An answer that was cut is no answer to keep.
-        if (reason === 'stop') answers.done(index, generation);
-        else answers.failed(index, generation, true, 0);
-      });
-      thought.on('error', (error) => {
-        over();
-        if (error instanceof ServerError) answers.failed(index, generation, error.retry, error.retryMs);
-        else answers.failed(index, generation, true);
-      });
+      // In a turn of its own: the frame that chose the question has done enough.
+      setTimeout(send, 0, question);
       return true;
     },
     isBusy: (_index, npc) => thinking.has(npc),
     cancel(index, generation) {
       const question = running.get(index);
       if (question?.generation !== generation) return;
-      running.delete(index);
-      thinking.delete(question.npc);
-      question.thought.cancel();
+      over(question);
+      question.thought?.cancel();
     },
   };
 }

@@ -155,7 +155,8 @@ export class Scheduler implements Answers {
     this.#nextAt[i] = now;
     this.#scanAt = 0;
     this.#stats.woken++;
-    this.supersede(i);
+    // In a talk the newest question is the player's, and its answer may still be on the way.
+    if (this.#b.talking[i] === 0) this.supersede(i);
   }
 
   /** Raises the generation: answers to earlier questions are refused. Returns the new one. */

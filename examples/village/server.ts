@@ -55,7 +55,7 @@ function tell(player: string, { gold, items }: Traveller, notice?: string): void
 }
 
 /** Whether what a character wants to do may be done. Only giving is; a fight in the village is not. */
-function decide({ player, npc, name, args }: ActQuestion): boolean {
+function decide({ player, name, args }: ActQuestion): boolean {
   if (name !== 'give' || typeof args.item !== 'string') return false;
   const traveller = travellerOf(player);
   const price = args.price ?? 0;
@@ -69,7 +69,7 @@ function decide({ player, npc, name, args }: ActQuestion): boolean {
   }
   traveller.gold -= price;
   traveller.items.push(args.item);
-  tell(player, traveller, `${npc} gave you: ${args.item}${price > 0 ? ` for ${price} gold` : ''}`);
+  tell(player, traveller);
   return true;
 }
 
