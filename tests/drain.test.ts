@@ -94,4 +94,5 @@ test('a rolling restart of everything under players who talk: every answer is wh
   await Promise.all(players);
   expect(failures).toEqual([]);
   expect(whole).toBeGreaterThan(4);
-});
+  // Two workers load their model anew, one after the other.
+}, 180_000);

@@ -91,7 +91,7 @@ export class Game {
 
   /** Opens the panel with somebody, and walks there. `focus`: the keyboard goes into the field. */
   talkTo(villager: Villager, focus: boolean): void {
-    const { character, index, figure } = villager;
+    const { character, index } = villager;
     const before = this.panel.partner;
     if (before && before !== character.id) this.#letGo(before);
     this.villagers.controller.talk(index, true);
@@ -101,9 +101,8 @@ export class Game {
       focus,
     );
     this.#wasNear = false;
-    const { figure: me } = this.player;
-    if (Math.hypot(figure.x - me.x, figure.y - me.y) > talksWithin * metre) this.#approach(villager);
-    else me.face(Math.atan2(figure.y - me.y, figure.x - me.x));
+    // Also from near by: the player may be on the way to somebody else.
+    this.#approach(villager);
     this.#refreshPanel();
   }
 

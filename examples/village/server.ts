@@ -34,6 +34,7 @@ const nats = await connect({
   user: decodeURIComponent(url.username) || undefined,
   pass: decodeURIComponent(url.password) || undefined,
   name: 'village server',
+  waitOnFirstConnect: true,
   maxReconnectAttempts: -1,
 });
 const travellers = new Map<string, Traveller>();
