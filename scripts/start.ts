@@ -13,12 +13,13 @@ function fail(message: string, exitCode: number): never {
   process.exit(exitCode);
 }
 
-function counts(): { gateways: number; workers: number } {
+function options(): { gateways: number; workers: number; village: boolean } {
   try {
     const { values } = parseArgs({
       options: {
         gateways: { type: 'string', default: '1' },
         workers: { type: 'string', default: '1' },
+        'no-village': { type: 'boolean', default: false },
       },
     });
     const count = (name: 'gateways' | 'workers', least: number) => {
@@ -26,18 +27,26 @@ function counts(): { gateways: number; workers: number } {
       if (Number.isInteger(value) && value >= least && value <= 64) return value;
       throw new Error(`--${name} must be a whole number from ${least} to 64; it is ${values[name]}`);
     };
-    return { gateways: count('gateways', 1), workers: count('workers', 0) };
+    return {
+      gateways: count('gateways', 1),
+      workers: count('workers', 0),
+      village: !values['no-village'],
+    };
   } catch (error) {
-    return fail(`${(error as Error).message}\nusage: npm start [-- --gateways N --workers N]`, 2);
+    return fail(
+      `${(error as Error).message}\nusage: npm start [-- --gateways N --workers N --no-village]`,
+      2,
+    );
   }
 }
 
 function build(): LocalStack {
+  const { village, ...counts } = options();
   try {
     return new LocalStack({
-      ...counts(),
+      ...counts,
       // What the village at / needs of a game's server: purses, and the say over what is sold.
-      backends: { village: 'examples/village/server.ts' },
+      backends: village ? { village: 'examples/village/server.ts' } : {},
       say,
       onLog: (line) => void process.stderr.write(`${line}\n`),
       onReturn: () => ready && stack.writeState(startedAt),

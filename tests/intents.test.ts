@@ -330,6 +330,16 @@ describe('the villagers, with the real model', () => {
     expect(await history.read('p1', 'tobin')).toEqual([]);
   });
 
+  test('who asks for the purse first can still buy', async () => {
+    const player = 'buyer';
+    await redis.hset(keys.state('player', player), { version: 1, facts: JSON.stringify({ gold: 50 }) });
+    const memory = { player, memory: true };
+    const purse = await ask({ npc: 'mira', text: 'How much gold do I have?', ...memory });
+    expect(purse.text).toContain('50');
+    const { acts } = await ask({ npc: 'mira', text: 'I will buy a sword.', ...memory });
+    expect(acts.map(({ name }) => name)).toEqual(['give']);
+  });
+
   test('the state of the game reaches the prompt, in the words of its author', async () => {
     const player = 'rich';
     const write = (facts: object) =>

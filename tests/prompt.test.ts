@@ -48,6 +48,18 @@ describe('the prompt', () => {
     expect(buildPrompt({ ...parts, character: mira, words: 'Hello', said: 'Well ' }).said).toBe('Well ');
   });
 
+  test('leaves out turns in which a small model began to copy itself', () => {
+    const turns = (...replies: [player: string, npc: string][]) =>
+      buildPrompt({
+        ...parts,
+        character: mira,
+        words: 'Hello',
+        history: replies.map(([player, npc]) => ({ player, npc })),
+      }).turns.map(({ player }) => player);
+    expect(turns(['a', 'One.'], ['b', 'Two.'], ['c', 'Two.'], ['d', 'Three.'])).toEqual(['a', 'd']);
+    expect(turns(['a', 'One.'], ['a', 'One.'], ['b', 'Two.'], ['c', 'One.'])).toEqual(['a', 'a', 'b', 'c']);
+  });
+
   test('repeats the fact that the words bring to mind, where a character asks for it', () => {
     const player = (words: string) => buildPrompt({ ...parts, character: small, words }).player;
     expect(player('What do swords cost?')).toBe('What do swords cost?\n\nFact: A sword costs 30 gold.');

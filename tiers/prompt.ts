@@ -57,6 +57,7 @@ export function buildPrompt(parts: PromptParts): Prompt {
   const turns = parts.history
     .map((turn) => ({ player: cleanText(turn.player), npc: cleanText(turn.npc) }))
     .filter((turn) => turn.player !== '' && turn.npc !== '')
+    .filter(isNoEcho)
     .map((turn) => withReminders(turn, character));
   return {
     npc: character.id,
@@ -66,6 +67,16 @@ export function buildPrompt(parts: PromptParts): Prompt {
     player,
     ...(parts.said ? { said: parts.said } : {}),
   };
+}
+
+/**
+ * Whether a turn says something of its own. A reply that came twice in a row to different words is a small model that has
+ * begun to copy itself; with such turns before it, it would never stop.
+ */
+function isNoEcho(turn: Turn, at: number, turns: readonly Turn[]): boolean {
+  return ![turns[at - 1], turns[at + 1]].some(
+    (other) => other && other.npc === turn.npc && other.player !== turn.player,
+  );
 }
 
 /** Persona, facts and rules: the beginning of every prompt of the character. */

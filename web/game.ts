@@ -83,7 +83,13 @@ export class Game {
       this.#refreshPanel();
     });
     client.on('closed', () => this.#refreshPanel());
-    client.on('push', ({ data }) => this.belongings.pushed(data));
+    client.on('push', ({ data }) => {
+      this.belongings.pushed(data);
+      const partner = this.panel.partner && this.villager(this.panel.partner);
+      // What the game's server has to say about a deal belongs where the deal was struck.
+      if (partner && typeof data.notice === 'string')
+        this.panel.conversation(partner.character.id, partner.character.name).deed(data.notice.slice(0, 200));
+    });
     client.on('speech', (stream) => this.#hear(stream));
   }
 
@@ -262,7 +268,11 @@ export class Game {
   frame(nowMs: number, dtMs: number, frameMs: number): void {
     const { figure } = this.player;
     this.player.update(dtMs);
-    const used = this.villagers.update(nowMs, dtMs, figure, this.scene.ambience.hour);
+    const used = this.villagers.update(nowMs, dtMs, figure, {
+      hour: this.scene.ambience.hour,
+      // The one model of this machine is the player's while somebody answers.
+      mayThink: this.speaking.size === 0,
+    });
     const room = freeRoom();
     this.scene.follow(figure.x, figure.y, dtMs, room.coveredRight, room.coveredBelow);
     this.#meet();

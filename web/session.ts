@@ -30,6 +30,9 @@ async function developmentToken(): Promise<string> {
 
 export type Shown = 'connecting' | 'online' | 'waiting' | 'closed';
 
+/** So long it says that the session went on. */
+const backMs = 4_000;
+
 /** Makes the client; `connect` may be called again after it closed for good. */
 export class Session {
   client: ParleyClient;
@@ -50,7 +53,8 @@ export class Session {
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     const client = new ParleyClient({ url: url.href, token: developmentToken });
     client.on('welcome', ({ resumed }) => {
-      show('online', resumed ? 'Connected again' : 'Connected');
+      show('online', resumed ? 'Back: nothing lost' : 'Connected');
+      if (resumed) setTimeout(() => client.state === 'online' && show('online', 'Connected'), backMs);
       complain('');
     });
     client.on('disconnected', () => show('waiting', 'Connection lost'));

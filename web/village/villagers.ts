@@ -140,12 +140,17 @@ export class Villagers {
   }
 
   /** One frame: ticks the controller and shows everybody. Returns the milliseconds that the controller used. */
-  update(nowMs: number, dtMs: number, player: { x: number; y: number }, hour: number): number {
+  update(
+    nowMs: number,
+    dtMs: number,
+    player: { x: number; y: number },
+    { hour, mayThink }: { hour: number; mayThink: boolean },
+  ): number {
     const { controller } = this;
     controller.player(player.x, player.y);
     controller.hour = ((hour % 24) + 24) % 24;
     const began = performance.now();
-    controller.tick(nowMs, dtMs);
+    controller.tick(nowMs, dtMs, mayThink);
     const used = performance.now() - began;
     for (const { index, figure } of this.all) this.#show(index, figure, nowMs, dtMs);
     for (const { index, figure } of this.#strollers) this.#show(index, figure, nowMs, dtMs);
