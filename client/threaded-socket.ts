@@ -160,7 +160,7 @@ export async function threadedSockets({
     waits = false;
     if (pumped) return;
     eat(performance.now() + budgetMs);
-    if (helpings.length === 0 || waits) return;
+    if (helpings.length === 0) return;
     waits = true;
     setTimeout(eatSoon, 0);
   };
@@ -212,11 +212,11 @@ async function startThread(): Promise<Thread> {
   let listening = true;
   let listener: (news: SocketNews[]) => void = () => {};
   const take = (news: SocketNews[]) => listener(news);
+  port.on('message', take);
   return {
     postMessage: (order) => port.postMessage(order),
     listen: (next, failed) => {
       listener = next;
-      port.on('message', take);
       worker.removeAllListeners('error');
       worker.on('error', failed);
     },

@@ -3,6 +3,7 @@
 // thread's own CPU; what the collector does is counted apart, in a pass without clocks.
 
 import { PerformanceObserver } from 'node:perf_hooks';
+import { percentile } from '../loop/frames.ts';
 import { begin, used } from '../loop/thread-clock.ts';
 import type { Arm } from './arm.ts';
 import { mistreevousArm } from './mistreevous.ts';
@@ -110,14 +111,12 @@ class Measured {
 
   async row(characters: number, frames: number): Promise<Row> {
     const mean = this.#cpuMs.reduce((sum, ms) => sum + ms, 0) / this.#cpuMs.length;
-    this.#cpuMs.sort();
-    this.#wallMs.sort();
     return {
       name: this.#name,
-      p50Ms: quantile(this.#cpuMs, 0.5),
-      p99Ms: quantile(this.#cpuMs, 0.99),
-      p999Ms: quantile(this.#cpuMs, 0.999),
-      wallP99Ms: quantile(this.#wallMs, 0.99),
+      p50Ms: percentile(this.#cpuMs, 0.5),
+      p99Ms: percentile(this.#cpuMs, 0.99),
+      p999Ms: percentile(this.#cpuMs, 0.999),
+      wallP99Ms: percentile(this.#wallMs, 0.99),
       usPerCharacter: (mean * 1_000) / characters,
       collections: Math.round(((await this.#collections(frames)) * 10_000) / frames),
     };
@@ -145,10 +144,6 @@ class Measured {
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 20));
-}
-
-function quantile(sorted: Float64Array, q: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))]!;
 }
 
 function round(value: number): number {

@@ -2,7 +2,8 @@
 // own needs, and a step eight times a second, spread over the frames. It moves nobody and looks for no neighbours.
 
 import { BehaviourTree, State } from 'mistreevous';
-import { type Arm, decideHz, randomOf } from './arm.ts';
+import { randomly } from '../../tests/chaos/strikes.ts';
+import { type Arm, decideHz } from './arm.ts';
 
 const tree = `root {
   selector {
@@ -106,7 +107,7 @@ class Villager {
 }
 
 export function mistreevousArm(count: number, seed = 1): Arm {
-  const random = randomOf(seed);
+  const random = randomly(seed);
   const shared: Shared = { nowMs: 0, playerX: 0, playerY: 0 };
   const width = Math.ceil(Math.sqrt(count));
   const villagers = Array.from(

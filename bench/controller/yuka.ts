@@ -2,10 +2,11 @@
 // new targets eight times a second, spread over the frames. It decides nothing and looks for no neighbours.
 
 import { ArriveBehavior, EntityManager, Vector3, Vehicle } from 'yuka';
-import { type Arm, decideHz, randomOf } from './arm.ts';
+import { randomly } from '../../tests/chaos/strikes.ts';
+import { type Arm, decideHz } from './arm.ts';
 
 export function yukaArm(count: number, seed = 1): Arm {
-  const random = randomOf(seed);
+  const random = randomly(seed);
   const manager = new EntityManager();
   const width = Math.ceil(Math.sqrt(count));
   const targets: Vector3[] = [];

@@ -1,5 +1,5 @@
 // The game loop that is measured: one thread at 300 frames a second that draws a thousand characters, and in the arm
-// `parley` holds the SDK's clients of a hundred players and the controller. A frame works, lets the event loop turn
+// `parley` holds the controller and the SDK's clients of its own players, mostly one. A frame works, lets the event loop turn
 // once, and sleeps. Driven by loop.ts; orders.ts says how.
 
 import { constants, PerformanceObserver } from 'node:perf_hooks';
@@ -67,9 +67,14 @@ async function run(
 ): Promise<RunResult> {
   const frames = new Frames(count);
   const intentAgeMs: number[] = [];
-  const before = { ...npcs.stats, says: players.says, pieces: players.pieces, broken: players.broken };
-  const reconnects = () => players.clients.reduce((total, { stats }) => total + stats.reconnects, 0);
-  const reconnectsBefore = reconnects();
+  const tally = (): Record<string, number> => ({
+    ...npcs.stats,
+    says: players.says,
+    pieces: players.pieces,
+    broken: players.broken,
+    reconnects: players.clients.reduce((total, { stats }) => total + stats.reconnects, 0),
+  });
+  const before = tally();
   collections.count = 0;
   collections.longestMs = 0;
   let nextSayAt = performance.now();
@@ -98,8 +103,8 @@ async function run(
       }
       if (now >= nextNoiseAt) {
         nextNoiseAt = now + noiseMs;
-        const i = Math.floor(random() * npcs.size);
-        npcs.perceive(i, 'noise', { x: playerX, y: playerY });
+        const startled = Math.floor(random() * npcs.size);
+        npcs.perceive(startled, 'noise', { x: playerX, y: playerY });
       }
       npcs.player(playerX, playerY);
       // A network that goes does not ask for a moment that suits; but it is the kernel that works then, not the game.
@@ -134,16 +139,9 @@ async function run(
   }
 
   const seconds = (performance.now() - startedAt) / 1_000;
-  const counts: Record<string, number> = {};
-  for (const [name, value] of Object.entries({
-    ...npcs.stats,
-    says: players.says,
-    pieces: players.pieces,
-    broken: players.broken,
-  })) {
-    counts[name] = value - (before[name as keyof typeof before] ?? 0);
-  }
-  counts.reconnects = reconnects() - reconnectsBefore;
+  const counts = Object.fromEntries(
+    Object.entries(tally()).map(([name, value]) => [name, value - before[name]!]),
+  );
   return {
     ...frames.take(),
     load: { thinksPerSecond: counts.asked! / seconds, saysPerSecond: counts.says! / seconds },

@@ -9,6 +9,7 @@ import { natsPermissions } from '../../bus/permissions.ts';
 import type { Encoding } from '../../bus/protocol.ts';
 import { createSubjects, type Subjects } from '../../bus/subjects.ts';
 import type { LocalStack } from '../../scripts/stack/local-stack.ts';
+import { idleBeat } from '../helpers/idle-beat.ts';
 
 export const honestWords = ['An ', 'honest ', 'answer.'];
 
@@ -49,7 +50,7 @@ export class LyingWorker implements AsyncDisposable {
     this.nats = nats;
     this.subjects = subjects;
     this.honest = honest;
-    this.goodBeat = encode(goodBeat, 'msgpack');
+    this.goodBeat = encode({ ...idleBeat, worker: id, seq: 0 }, 'msgpack');
     this.beat = this.goodBeat;
     const callback = (_: Error | null, message: Msg) => this.asked(message);
     nats.subscribe(subjects.generate(tier), { queue: subjects.generateQueue(tier), callback });
@@ -100,21 +101,3 @@ export function honestAnswer({ s, attempt, encoding }: Asked): Uint8Array[] {
     writeFrame(frameKinds.end, attempt, honestWords.length, honestWords.length, encode(end, encoding)),
   ];
 }
-
-const goodBeat = {
-  v: 1,
-  worker: id,
-  tier,
-  seq: 1,
-  model: 'none',
-  engine: 'none',
-  draining: false,
-  active: 0,
-  queued: 0,
-  concurrency: 1_000,
-  queueLimit: 1_000,
-  prefillMsPerToken: 0.1,
-  decodeMsPerToken: 0.1,
-  resident: [],
-  continues: 'text',
-};

@@ -9,6 +9,7 @@ import type { End, EndReason, Intent } from '../../bus/protocol.ts';
 import { createSubjects } from '../../bus/subjects.ts';
 import type { LocalStack } from '../../scripts/stack/local-stack.ts';
 import { OutgoingStream } from '../../tiers/outgoing-stream.ts';
+import { idleBeat } from './idle-beat.ts';
 
 const tier = 'gold';
 
@@ -89,7 +90,7 @@ export class HandWorker implements AsyncDisposable {
     nats.subscribe(subjects.workerControl(tier, id), { callback: (_, message) => this.told(message) });
     let seq = 0;
     const beat = () =>
-      nats.publish(subjects.beat(tier, id), encode({ ...aBeat, worker: id, seq: ++seq }, 'msgpack'));
+      nats.publish(subjects.beat(tier, id), encode({ ...idleBeat, worker: id, seq: ++seq }, 'msgpack'));
     beat();
     this.timer = setInterval(beat, 50);
   }
@@ -127,19 +128,3 @@ export class HandWorker implements AsyncDisposable {
     await this.nats.close();
   }
 }
-
-const aBeat = {
-  v: 1,
-  tier,
-  model: 'by-hand',
-  engine: 'by-hand',
-  draining: false,
-  active: 0,
-  queued: 0,
-  concurrency: 1_000,
-  queueLimit: 1_000,
-  prefillMsPerToken: 0.1,
-  decodeMsPerToken: 0.1,
-  resident: [],
-  continues: 'text',
-};
