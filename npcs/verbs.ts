@@ -40,6 +40,8 @@ const statePhrase = z.strictObject({
   says: z.string().trim().min(1).max(200),
   /** Words of the player that bring it up. Without any it is always told. */
   about: z.array(z.string().trim().min(1).max(40)).max(32).default([]),
+  /** Told together with the character's reminders and not in their place: a purse takes no price's place. */
+  beside: z.boolean().default(false),
 });
 export type StatePhrase = Readonly<z.output<typeof statePhrase>>;
 

@@ -53,7 +53,8 @@ export function agree(
   return { due, open: named.slice(0, choices), isFree: speech !== undefined };
 }
 
-function sentences(text: string): string[] {
+/** A text sentence by sentence. */
+export function sentences(text: string): string[] {
   return text.match(/[^.!?;\n]+[.!?;]*/g) ?? [];
 }
 
@@ -62,7 +63,7 @@ const noDenials =
   /\bno (?:trouble|problem|worries|charge|matter|doubt|need to thank)\b|\bwhy not\b|\bnot at all\b/g;
 
 /** Whether a sentence means what it says: it asks nothing, denies nothing, sets no condition. */
-function isPromise(sentence: string, denials: readonly string[]): boolean {
+export function isPromise(sentence: string, denials: readonly string[]): boolean {
   if (sentence.includes('?')) return false;
   const plain = sentence.toLowerCase().replace(noDenials, ' ');
   if (/n['\u2019]t\b/.test(plain)) return false;

@@ -12,7 +12,7 @@ import type { WorkerMetrics } from '../runtime/metrics.ts';
 import { actRoomTokens, add, type DecideParts, decide } from './decide.ts';
 import { EngineError, type Prompt, type Usage } from './engine.ts';
 import type { OutgoingStream } from './outgoing-stream.ts';
-import { buildAfterthought, buildPrompt, buildThought } from './prompt.ts';
+import { buildAfterthought, buildPrompt, buildThought, type PromptParts } from './prompt.ts';
 import { type StateLines, stateLines } from './recall.ts';
 
 /** Why a stream was stopped from outside: the reason that its AbortSignal carries. */
@@ -57,6 +57,7 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
   let firstAt = 0;
   let lastAt = 0;
   let usage = noUsage;
+  let model: string | undefined;
   metrics.queueSeconds.observe((startedAt - job.arrivedAt) / 1000);
 
   const finish = (reason: EndReason) => {
@@ -69,7 +70,7 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
       tier: parts.tier,
       source: 'live',
       attempts: request.attempt,
-      model: engine.model,
+      model: model ?? engine.model,
       usage,
       timings: {
         queueMs: Math.round(startedAt - job.arrivedAt),
@@ -111,16 +112,8 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
       readHistory(request, parts),
       readStateLines(request, words, parts),
     ]);
-    const prompt = buildPrompt({
-      character,
-      history,
-      words,
-      context: request.context,
-      state,
-      said,
-      contextTokens,
-      maxTokens: Math.max(1, tokens) + (character.acts.length > 0 ? actRoomTokens : 0),
-    });
+    const { context } = request;
+    const prompt = speechPrompt({ character, history, words, context, state, said, contextTokens }, tokens);
     let reason: 'stop' | 'length' | undefined;
     // Acts come after the speech: where there is one already, nothing more is said.
     if (stream.acts().length > 0) reason = 'stop';
@@ -130,6 +123,7 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
       for await (const chunk of engine.generate(prompt, options, abort.signal)) {
         if (chunk.type === 'done') {
           usage = chunk.usage;
+          model = chunk.model;
           if (chunk.reason !== 'aborted') reason = chunk.reason;
           break;
         }
@@ -163,6 +157,15 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
     fail(stream.n > 0 ? 'lost' : 'engine_failed');
     return stream.n > 0 ? 'lost' : undefined;
   }
+}
+
+/** The prompt for a speech of at most `tokens`, with room for what is decided after it. */
+export function speechPrompt(
+  parts: Omit<PromptParts, 'character' | 'maxTokens'> & { readonly character: Character },
+  tokens: number,
+): Prompt {
+  const actRoom = parts.character.acts.length > 0 ? actRoomTokens : 0;
+  return buildPrompt({ ...parts, maxTokens: Math.max(1, tokens) + actRoom });
 }
 
 /** What the character does without a word. Rejects when the model fails or the time is over. */
@@ -244,7 +247,7 @@ async function readStateLines(
     return stateLines(await state({ player, npc }), game().state, words);
   } catch (error) {
     log.warn({ err: error, npc }, 'answering without the state of the game: it cannot be read');
-    return { always: [], asked: [] };
+    return { beside: [], asked: [] };
   }
 }
 

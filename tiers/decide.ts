@@ -35,7 +35,7 @@ export interface Question {
 }
 
 /** A way to do an act, with the arguments that are still open. */
-interface Candidate {
+export interface Candidate {
   readonly verb: Verb;
   /** How the model knows it: "give sword". */
   readonly label: string;
@@ -43,8 +43,15 @@ interface Candidate {
   readonly open: Readonly<Record<string, AnswerSchema>>;
 }
 
+/** One decision: which of these is done. */
+export interface Choice {
+  readonly candidates: readonly Candidate[];
+  /** Nothing may be done as well. */
+  readonly isFree: boolean;
+}
+
 /** What the model may choose when it is free to do nothing. */
-const nothing = 'nothing';
+export const nothing = 'nothing';
 /** More than this a speech cannot promise. */
 const mostActs = 4;
 /** More than this no model weighs. */
@@ -61,42 +68,44 @@ const lettersPerToken = 2.5;
  * engine's error or the reason of the abort; acts that were emitted until then stand.
  */
 export async function decide(question: Question, parts: DecideParts): Promise<Usage> {
-  const { character, words, speech, done } = question;
-  const game = parts.game();
-  const { due, open, isFree } = agree(character, game, { words, speech });
   let usage: Usage = { prompt: 0, cached: 0, completion: 0 };
-  const choose = async (candidates: readonly Candidate[], mayRefrain: boolean) => {
-    const [only] = candidates;
-    if (!only) return;
+  for (const choice of choicesOf(question, parts.game())) {
     // Nothing to be decided: no time is spent on it.
-    if (candidates.length === 1 && !mayRefrain && Object.keys(only.open).length === 0)
-      take(question, only, {}, undefined, parts);
-    else usage = add(usage, await ask(question, candidates, mayRefrain, parts));
-  };
+    if (isSettled(choice)) take(question, choice.candidates[0]!, {}, undefined, parts);
+    else usage = add(usage, await ask(question, choice, parts));
+  }
+  return usage;
+}
+
+/** What there is to decide, in order; of each choice one candidate is done, or nothing where that is free. */
+export function choicesOf(
+  { character, words, speech, done }: Pick<Question, 'character' | 'words' | 'speech' | 'done'>,
+  game: Game,
+): readonly Choice[] {
+  const { due, open, isFree } = agree(character, game, { words, speech });
   const ways = due
     .map((act) => waysOf(act, game.verbs))
     .filter((candidates) => !candidates.some((way) => done.some((intent) => isDone(way, intent))))
     .slice(0, mostActs)
     // Those first that need no time.
-    .sort((a, b) => a.length - b.length);
-  for (const candidates of ways) await choose(candidates, false);
-  if (done.length === 0) await choose(distinct(open.flatMap((act) => waysOf(act, game.verbs))), isFree);
-  return usage;
+    .sort((a, b) => a.length - b.length)
+    .map((candidates) => ({ candidates, isFree: false }));
+  const others = done.length === 0 ? distinct(open.flatMap((act) => waysOf(act, game.verbs))) : [];
+  return [...ways, { candidates: others, isFree }].filter(({ candidates }) => candidates.length > 0);
+}
+
+/** Whether a choice leaves nothing open, so that no model is asked. */
+export function isSettled({ candidates, isFree }: Choice): boolean {
+  return candidates.length === 1 && !isFree && Object.keys(candidates[0]!.open).length === 0;
 }
 
 /** Has the model choose among the candidates (and nothing), and takes its choice if it is sound. */
-async function ask(
-  question: Question,
-  candidates: readonly Candidate[],
-  isFree: boolean,
-  parts: DecideParts,
-): Promise<Usage> {
+async function ask(question: Question, choice: Choice, parts: DecideParts): Promise<Usage> {
+  const { candidates, isFree } = choice;
   const { character, request, signal } = question;
   const forms = candidates.map(({ label, open }) => form(label, open));
   const schema: AnswerSchema = { oneOf: isFree ? [...forms, form(nothing, {})] : forms };
-  const labels = [...candidates.map(({ label }) => label), ...(isFree ? [nothing] : [])];
-  const keys = new Set(candidates.flatMap(({ open }) => Object.keys(open)));
-  const prompt = question.promptFor(questionText(character.name, labels, [...keys]));
+  const prompt = question.promptFor(questionText(character.name, choice));
   const longest = Math.max(...candidates.map(({ open }) => tokensOf(open)));
   const options = { temperature: 0, maxTokens: Math.min(mostTokens, labelTokens + longest), schema };
   let text = '';
@@ -206,7 +215,10 @@ const form = (label: string, open: Candidate['open']): AnswerSchema => ({
   properties: { do: { const: label }, ...open },
 });
 
-function questionText(name: string, labels: readonly string[], keys: readonly string[]): string {
+/** The choice as the model is asked. */
+export function questionText(name: string, { candidates, isFree }: Choice): string {
+  const labels = [...candidates.map(({ label }) => label), ...(isFree ? [nothing] : [])];
+  const keys = new Set(candidates.flatMap(({ open }) => Object.keys(open)));
   // No example of a value: a small model copies it.
   const fields = ['do', ...keys].map((key) => `"${key}"`).join(' and ');
   return `What does ${name} do now? Choose one: ${labels.join(', ')}. Answer in JSON with ${fields}.`;

@@ -85,15 +85,15 @@ export function systemText(character: Pick<Character, 'persona' | 'facts' | 'rul
   return [character.persona, ...facts, ...character.rules].join('\n');
 }
 
-const noState: StateLines = { always: [], asked: [] };
+const noState: StateLines = { beside: [], asked: [] };
 
 function playerText({ words, context, state }: PromptParts, character: PromptCharacter): string {
   const said = cleanText(words);
   // In the player's own turn, so that it can weigh no more than what a player says. The facts come last, on a line of
   // their own, which a player's text cannot begin: it has no line breaks.
   const text = `${situation(context)}${said}`;
-  const { always, asked } = state ?? noState;
-  return withFacts(text, [...always, ...asked, ...reminders(character, said, asked.length)]);
+  const { beside, asked } = state ?? noState;
+  return withFacts(text, [...beside, ...asked, ...reminders(character, said, asked.length)]);
 }
 
 /** What the player's game says about the scene, marked as such. */
@@ -124,7 +124,7 @@ export function buildThought({
     examples: character.examples.map((turn) => withReminders(turn, character)),
     turns: [],
     player:
-      `${withFacts(seen === '' ? '' : `(${seen})`, [...state.always, ...state.asked])}\n\n${question}`.trim(),
+      `${withFacts(seen === '' ? '' : `(${seen})`, [...state.beside, ...state.asked])}\n\n${question}`.trim(),
   };
 }
 

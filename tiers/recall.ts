@@ -24,9 +24,9 @@ export function reminders(
 
 /** Facts of the game as lines. */
 export interface StateLines {
-  /** Told whatever is said. */
-  readonly always: readonly string[];
-  /** Brought up by the words. */
+  /** Told together with the character's reminders: always, or brought up by the words (`beside` in the game's file). */
+  readonly beside: readonly string[];
+  /** Brought up by the words, in the place of a reminder. */
   readonly asked: readonly string[];
 }
 
@@ -38,18 +38,18 @@ const longestValue = 120;
 /** The facts of the game that belong to these words, in the author's phrases where there are any, cleaned and bounded. */
 export function stateLines(state: StateFacts, phrases: Game['state'], words: string): StateLines {
   const said = stems(words);
-  const lines = { always: [] as string[], asked: [] as string[] };
+  const lines = { beside: [] as string[], asked: [] as string[] };
   let chars = 0;
   for (const [name, raw] of Object.entries(state)) {
-    const { says = `${cleanText(name.slice(0, longestName))}: {value}.`, about = [] } =
-      phrases.get(name) ?? {};
+    const phrase = phrases.get(name);
+    const { says = `${cleanText(name.slice(0, longestName))}: {value}.`, about = [] } = phrase ?? {};
     if (about.length > 0 && !isAnySaid(about, said)) continue;
     if (!says.includes('{value}') && !raw) continue;
     const value = cleanText(String(raw).slice(0, longestValue));
     const line = says.replaceAll('{value}', () => value);
     chars += line.length;
-    if (lines.always.length + lines.asked.length >= mostStateFacts || chars > mostStateChars) break;
-    lines[about.length > 0 ? 'asked' : 'always'].push(line);
+    if (lines.beside.length + lines.asked.length >= mostStateFacts || chars > mostStateChars) break;
+    lines[about.length > 0 && !phrase?.beside ? 'asked' : 'beside'].push(line);
   }
   return lines;
 }
@@ -65,10 +65,15 @@ function isSaid(phrase: string, said: ReadonlySet<string>): boolean {
   return wanted.length > 0 && wanted.every((stem) => said.has(stem));
 }
 
+/** Words whose ending is none: `here` would be `her`, and "her sword" would hand one over. */
+const whole: ReadonlySet<string> = new Set(['here']);
+
 /** The words of a text without their commonest endings: `repairing` and `repairs` count as `repair`. */
 export function stems(text: string): ReadonlySet<string> {
   const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
   return new Set(
-    words.map((word) => (word.length < 4 ? word : word.replace(/(?<=.{3})(?:ing|ed|es|s|e)$/, ''))),
+    words.map((word) =>
+      word.length < 4 || whole.has(word) ? word : word.replace(/(?<=.{3})(?:ing|ed|es|s|e)$/, ''),
+    ),
   );
 }

@@ -1,0 +1,184 @@
+// Renders the authored exchanges into what training reads: for every turn the prompt that a worker would send, history
+// and facts included, and the answer. `node --import tsx training/render.ts --out FILE [ID...]`. Uses the worker's own
+// code for every prompt; checks no content (npm run author -- check).
+
+import { createHash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type Character, type Characters, loadCharacters } from '../npcs/characters.ts';
+import { readConfig } from '../runtime/config.ts';
+import { speechPrompt } from '../tiers/answer.ts';
+import { type Choice, choicesOf, isSettled, nothing, questionText } from '../tiers/decide.ts';
+import type { Prompt, Turn } from '../tiers/engine.ts';
+import { buildAfterthought, buildThought } from '../tiers/prompt.ts';
+import { stateLines } from '../tiers/recall.ts';
+import { isWay } from './authoring/acts.ts';
+import type { AuthoredAct, Kind, Row } from './authoring/exchange.ts';
+import { type Authored, readExchanges } from './authoring/read.ts';
+
+/** One prompt and its answer. `form`: what is asked for; acts and thoughts are answered in JSON. */
+export interface Example {
+  /** The exchange and a number that counts within it. */
+  readonly id: string;
+  readonly npc: string;
+  readonly kind: Kind;
+  readonly form: 'speech' | 'act' | 'think';
+  readonly system: string;
+  readonly examples: readonly Turn[];
+  readonly turns: readonly Turn[];
+  readonly player: string;
+  readonly answer: string;
+}
+
+export interface RenderOptions extends Pick<Characters, 'characters' | 'game'> {
+  /** Length of the worker's context: what does not fit into it is left out of the history. */
+  readonly contextTokens: number;
+}
+
+/**
+ * The examples of these exchanges, in their order: for each row and wording the speeches turn by turn, each followed by the
+ * act that a worker would ask the model about. Where it would not ask, there is none. Throws an Error for acts that do
+ * not go with their words; the check of the exchanges names them all.
+ */
+export function render(all: readonly Authored[], options: RenderOptions): readonly Example[] {
+  return all.flatMap((authored) => {
+    const character = options.characters.get(authored.npc)!;
+    const own = authored.rows.flatMap((row) =>
+      authored.exchange.kind === 'think'
+        ? thought(row, character, options)
+        : conversations(row).flatMap((conversation) => spoken(conversation, row, character, options)),
+    );
+    const { id, kind } = authored.exchange;
+    // Rows of a table that differ in what this wording does not tell are one example.
+    const distinct = new Map(own.map((asked) => [JSON.stringify(asked), asked]));
+    return [...distinct.values()].map(({ form, prompt, answer }, i) => {
+      const { npc, system, examples, turns, player } = prompt;
+      return { id: `${id}/${i}`, npc, kind, form, system, examples, turns, player, answer };
+    });
+  });
+}
+
+interface Asked {
+  readonly form: Example['form'];
+  readonly prompt: Prompt;
+  readonly answer: string;
+}
+
+interface Said extends Turn {
+  readonly does: readonly AuthoredAct[];
+  /** A turn that an earlier conversation of the same row ended with is history here, and no example once more. */
+  readonly isNew: boolean;
+}
+
+/** A row as often as its turns have wordings: the first conversation takes the first of each, and so on. */
+function conversations({ turns }: Row): readonly (readonly Said[])[] {
+  const count = Math.max(...turns.map(({ wordings }) => wordings.length));
+  return Array.from({ length: count }, (_, i) =>
+    turns.map(({ wordings, answer, does }) => ({
+      player: wordings[i % wordings.length]!,
+      npc: answer,
+      does,
+      isNew: i < wordings.length,
+    })),
+  );
+}
+
+function spoken(
+  conversation: readonly Said[],
+  { state, context }: Row,
+  character: Character,
+  { game, contextTokens }: RenderOptions,
+): Asked[] {
+  return conversation.flatMap(({ player: words, npc: answer, does, isNew }, i) => {
+    if (!isNew) return [];
+    const history = conversation.slice(0, i);
+    const told = stateLines(state, game.state, words);
+    const prompt = speechPrompt(
+      { character, history, words, context, state: told, contextTokens },
+      character.sampling.maxTokens,
+    );
+    const choices = choicesOf({ character, words, speech: answer, done: [] }, game);
+    const acts = asked(choices, does, character).map(({ question, answer: json }) => ({
+      form: 'act' as const,
+      prompt: buildAfterthought(prompt, answer, question),
+      answer: json,
+    }));
+    return [{ form: 'speech' as const, prompt, answer }, ...acts];
+  });
+}
+
+function thought({ context = '', state, does }: Row, character: Character, { game }: RenderOptions): Asked[] {
+  const told = stateLines(state, game.state, context);
+  const choices = choicesOf({ character, words: context, done: [] }, game);
+  return asked(choices, does, character).map(({ question, answer }) => ({
+    form: 'think',
+    prompt: buildThought({ character, context, state: told, question }),
+    answer,
+  }));
+}
+
+/** What the model is asked about these choices, and the answer that makes the authored acts of it. */
+function asked(
+  choices: readonly Choice[],
+  does: readonly AuthoredAct[],
+  character: Character,
+): { question: string; answer: string }[] {
+  return choices
+    .filter((choice) => !isSettled(choice))
+    .map((choice) => ({ question: questionText(character.name, choice), answer: answerTo(choice, does) }));
+}
+
+/** Compact JSON, as the engine's grammar makes it. */
+function answerTo({ candidates, isFree }: Choice, does: readonly AuthoredAct[]): string {
+  for (const act of does) {
+    const way = candidates.find((candidate) => isWay(act, candidate));
+    if (!way) continue;
+    const open = Object.keys(way.open).map((key) => [key, act.args[key]]);
+    return JSON.stringify({ do: way.label, ...Object.fromEntries(open) });
+  }
+  if (!isFree)
+    throw new Error(
+      `no act of the exchange is one of ${candidates.map(({ label }) => label).join(', ')}; see npm run author -- check`,
+    );
+  return JSON.stringify({ do: nothing });
+}
+
+/** The examples as a file: one JSON object a line. */
+export function linesOf(examples: readonly Example[]): string {
+  return examples.map((example) => `${JSON.stringify(example)}\n`).join('');
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { out: { type: 'string' } } });
+  if (!values.out) throw new Error('usage: node --import tsx training/render.ts --out FILE [ID...]');
+  const config = readConfig();
+  const set = await loadCharacters(config.npcs);
+  const { all, faults } = await readExchanges(config.npcs, set.characters, positionals);
+  if (faults.length > 0) throw new Error(`the exchanges have faults:\n${faults.join('\n')}`);
+  if (all.length === 0) throw new Error(`there are no exchanges in ${config.npcs}/exchanges`);
+  const examples = render(all, { ...set, contextTokens: config.contextTokens });
+  const lines = linesOf(examples);
+  const out = resolve(values.out);
+  await mkdir(dirname(out), { recursive: true });
+  await writeFile(out, lines);
+  const count = (form: Example['form']) => examples.filter((example) => example.form === form).length;
+  const report = {
+    file: out,
+    exchanges: all.length,
+    examples: examples.length,
+    speech: count('speech'),
+    act: count('act'),
+    think: count('think'),
+    sha256: createHash('sha256').update(lines).digest('hex'),
+  };
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  main().catch((error: Error) => {
+    process.stderr.write(`render: ${error.message}\n`);
+    process.exitCode = 1;
+  });
+}
