@@ -1,16 +1,21 @@
 // A character, as a game holds it: its name and what can be asked of it. Keeps nothing; make one as often as you like.
 
-import type { ParleyClient } from './client.ts';
 import type { SayOptions, ThinkOptions } from './options.ts';
 import type { Stream } from './stream.ts';
 
 export type WordOptions = Omit<SayOptions, 'npc' | 'text' | 'topic'>;
 
+/** A client, of which that much is needed. */
+export interface Talker {
+  say(options: SayOptions): Stream;
+  think(options: ThinkOptions): Stream;
+}
+
 export class Npc {
   readonly id: string;
-  readonly #client: ParleyClient;
+  readonly #client: Talker;
 
-  constructor(client: ParleyClient, id: string) {
+  constructor(client: Talker, id: string) {
     this.#client = client;
     this.id = id;
   }

@@ -39,8 +39,8 @@ export async function bundleClient(
     entryPoints: { ...entries },
     outdir,
     splitting: true,
-    // Looked for at run time, where there is no Worker.
-    external: ['node:worker_threads'],
+    // Looked for at run time: where there is no Worker, and no WebSocket.
+    external: ['node:worker_threads', 'ws'],
     chunkNames: 'shared-[hash]',
     // A game's own bundler makes it small; whoever debugs the game reads names.
     minify: false,

@@ -22,10 +22,11 @@ import { repository } from './stack/servers.ts';
 const entries = {
   index: 'client/index.ts',
   controller: 'client/controller/index.ts',
-  'threaded-socket': 'client/threaded-socket.ts',
+  thread: 'client/thread/index.ts',
 };
-/** Run as it is, in a thread of its own; beside the entry that names it. */
-const thread = 'socket-thread.mjs';
+/** What runs in the thread, and its name beside the entry that starts it: that of the file that does so in the sources. */
+const served = { 'client-thread': 'client/thread/serve.ts' };
+const threadFile = 'client-thread.mjs';
 
 /** Writes the package into `folder`. Rejects when it cannot be built. Resolves with its path. */
 export async function packClient(folder: string): Promise<string> {
@@ -38,7 +39,8 @@ export async function packClient(folder: string): Promise<string> {
       mkdirSync(dirname(join(scratch, path)), { recursive: true });
       writeFileSync(join(scratch, path), contents);
     };
-    for (const [path, contents] of await bundleClient(entries)) write(path, contents);
+    for (const [path, contents] of await bundleClient({ ...entries, ...served }))
+      write(path === 'client-thread.js' ? threadFile : path, contents);
     for (const [path, text] of clientTypes(Object.values(entries))) write(join('types', path), text);
     const exported = (name: keyof typeof entries) => ({
       types: `./types/${entries[name].replace(/\.ts$/, '.d.ts')}`,
@@ -54,14 +56,13 @@ export async function packClient(folder: string): Promise<string> {
       exports: {
         '.': exported('index'),
         './controller': exported('controller'),
-        './threaded-socket': exported('threaded-socket'),
+        './thread': exported('thread'),
       },
       // Only for Node before 22, which has no WebSocket of its own.
       peerDependencies: { ws: '^8.0.0' },
       peerDependenciesMeta: { ws: { optional: true } },
     };
     write('package.json', `${JSON.stringify(manifest, null, 2)}\n`);
-    copyFileSync(join(repository, 'client', thread), join(scratch, thread));
     for (const page of ['README.md', 'controller/README.md']) {
       const from = join(repository, 'client', page);
       if (!existsSync(from)) continue;

@@ -108,9 +108,8 @@ test('the package has types that need nothing else', { timeout: 120_000 }, async
     join(game, 'typed.mts'),
     `import { ParleyClient, StreamError, type Act, type Stream } from 'parley-client';
 import { createController, clientMind } from 'parley-client/controller';
-import { threadedSockets } from 'parley-client/threaded-socket';
-const { WebSocket } = await threadedSockets();
-const client = new ParleyClient({ url: 'wss://play.example.org/v1/ws', token: async () => 'a token', WebSocket });
+import { clientThread } from 'parley-client/thread';
+const client = new ParleyClient({ url: 'wss://play.example.org/v1/ws', token: async () => 'a token' });
 const stream: Stream = client.npc('mira').say('Hello', { mode: 'alongside', signal: new AbortController().signal });
 stream.on('act', (act: Act) => console.log(act.name, act.args, act.ttlMs));
 const words: string[] = [];
@@ -119,6 +118,9 @@ const sent: boolean = client.observe('near', { npc: 'mira' });
 client.job('story', {}).result.catch((error: StreamError) => console.log(error.retry, sent));
 const npcs = createController({ mind: clientMind(client) });
 npcs.tick(0, 16);
+const other = (await clientThread()).client({ url: 'wss://play.example.org/v1/ws', token: 'a token' });
+const heard: Stream = other.npc('mira').say('Hello');
+createController({ mind: clientMind(other) }).onIntent = (_, { name }) => console.log(name, heard.s);
 // @ts-expect-error: there is no such event
 client.on('weather', () => {});
 `,
@@ -136,7 +138,14 @@ client.on('weather', () => {});
 test('nothing in the package is missing, and no server is in it', () => {
   const names = readdirSync(join(game, 'node_modules', 'parley-client'), { recursive: true }).map(String);
   expect(names).toEqual(
-    expect.arrayContaining(['README.md', 'LICENSE', 'index.js', 'controller.js', 'threaded-socket.js']),
+    expect.arrayContaining([
+      'README.md',
+      'LICENSE',
+      'index.js',
+      'controller.js',
+      'thread.js',
+      'client-thread.mjs',
+    ]),
   );
   for (const name of names.filter((name) => name.endsWith('.js') || name.endsWith('.d.ts'))) {
     const text = readFileSync(join(game, 'node_modules', 'parley-client', name), 'utf8');

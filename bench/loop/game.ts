@@ -42,6 +42,9 @@ async function open(world: World) {
   return { world, players, npcs, crowd, random };
 }
 
+const numbersIn = (counters: object): Record<string, number> =>
+  Object.fromEntries(Object.entries(counters).filter(([, value]) => typeof value === 'number'));
+
 /** Pauses of the garbage collector on this thread. */
 const collections = { count: 0, longestMs: 0 };
 new PerformanceObserver((list) => {
@@ -68,7 +71,7 @@ async function run(
   const frames = new Frames(count);
   const intentAgeMs: number[] = [];
   const tally = (): Record<string, number> => ({
-    ...npcs.stats,
+    ...numbersIn(npcs.stats),
     says: players.says,
     pieces: players.pieces,
     broken: players.broken,

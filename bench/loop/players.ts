@@ -1,8 +1,7 @@
-// The hundred players: their clients, whose sockets live in a thread of their own, and what they say. The same for the
+// The hundred players: their clients, which live in a thread of their own, and what they say. The same for the
 // game loop and for the driver that puts the baseline under the same load.
 
-import { ParleyClient } from '../../client/index.ts';
-import { type ThreadedSockets, threadedSockets } from '../../client/threaded-socket.ts';
+import { type ClientThread, clientThread, type ThreadedClient } from '../../client/thread/index.ts';
 import { type Random, randomly } from '../../tests/chaos/strikes.ts';
 import type { World } from './orders.ts';
 
@@ -19,28 +18,25 @@ const answerTokens = 24;
 const pumpMs = 0.1;
 
 export class Players {
-  readonly clients: ParleyClient[] = [];
+  readonly clients: ThreadedClient[] = [];
   says = 0;
   pieces = 0;
   broken = 0;
   #cut = 0;
   readonly #npcs: readonly string[];
-  readonly #sockets: ThreadedSockets;
+  readonly #thread: ClientThread;
   readonly #random: Random;
 
-  private constructor(world: World, sockets: ThreadedSockets) {
+  private constructor(world: World, thread: ClientThread) {
     this.#npcs = world.npcs;
-    this.#sockets = sockets;
+    this.#thread = thread;
     this.#random = randomly(world.seed);
-    for (const token of world.tokens) {
-      const client = new ParleyClient({ url: world.url, token, WebSocket: sockets.WebSocket });
-      this.clients.push(client);
-    }
+    for (const token of world.tokens) this.clients.push(thread.client({ url: world.url, token }));
   }
 
   /** Resolves when all are welcome. */
   static async connect(world: World): Promise<Players> {
-    const players = new Players(world, await threadedSockets());
+    const players = new Players(world, await clientThread());
     await Promise.all(players.clients.map((client) => client.connect()));
     return players;
   }
@@ -58,7 +54,7 @@ export class Players {
 
   /** Takes what has come in, a little at a time. Returns whether there was anything to do. */
   pump(): boolean {
-    return this.#sockets.pump(pumpMs);
+    return this.#thread.pump(pumpMs);
   }
 
   /** Cuts every socket, one a call; the clients come back by themselves. Returns false when all are cut. */
@@ -70,7 +66,7 @@ export class Players {
 
   close(): void {
     for (const client of this.clients) client.close();
-    this.#sockets.stop();
+    this.#thread.stop();
   }
 
   readonly #onText = () => {

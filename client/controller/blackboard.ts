@@ -40,6 +40,8 @@ export class Blackboard {
   readonly pushY: Float64Array;
   /** The animation when it stands. */
   readonly pose: Uint8Array;
+  /** 1: its body does all that is wanted of it and rests; whoever wants something else of it writes 0. */
+  readonly still: Uint8Array;
 
   // ---- who it is ----
   readonly homeX: Float64Array;
@@ -108,6 +110,7 @@ export class Blackboard {
     this.pushX = numbers();
     this.pushY = numbers();
     this.pose = codes();
+    this.still = codes();
     this.homeX = numbers();
     this.homeY = numbers();
     this.speed = numbers();
@@ -151,7 +154,8 @@ export class Blackboard {
       zero[i] = 0;
     for (const angle of [this.heading, this.gaze, this.face, this.look]) angle[i] = heading;
     for (const code of [this.animation, this.animationFrom, this.pose]) code[i] = animation.stand;
-    for (const flag of [this.fright, this.perceived, this.wandering, this.talking, this.goal]) flag[i] = 0;
+    for (const flag of [this.fright, this.perceived, this.wandering, this.talking, this.goal, this.still])
+      flag[i] = 0;
     this.animationWeight[i] = 1;
     this.policy[i] = policy.idle;
     this.policySince[i] = nowMs;

@@ -1,5 +1,6 @@
 // The mind that asks the language model: `client.think` for each question, its acts to the controller, and why it
 // failed. It asks nothing while the edge is away or the socket is backed up; what is old by then is worth nothing.
+// A client in a thread of its own (client/thread/) has a mind there, which is this one.
 
 import type { Act } from '../../bus/protocol.ts';
 import { ServerError } from '../errors.ts';
@@ -10,6 +11,8 @@ export interface Thinker {
   readonly state: string;
   readonly buffered: number;
   think(question: { npc: string; context: string; g: number; budgetMs: number }): Thought;
+  /** Of a client in a thread: its mind over there. */
+  mind?(options: ClientMindOptions): Mind;
 }
 
 interface Thought {
@@ -36,10 +39,9 @@ export interface ClientMindOptions {
   backedUpBytes?: number;
 }
 
-export function clientMind(
-  client: Thinker,
-  { budgetMs = 4_000, backedUpBytes = 65_536 }: ClientMindOptions = {},
-): Mind {
+export function clientMind(client: Thinker, options: ClientMindOptions = {}): Mind {
+  if (client.mind) return client.mind(options);
+  const { budgetMs = 4_000, backedUpBytes = 65_536 } = options;
   /** Questions that run, by character: a character has at most one. */
   const running = new Map<number, Question>();
   /** Ids that are thinking: for the edge all characters of one id are one, and its newer thought cancels the older. */
@@ -61,12 +63,13 @@ export function clientMind(
       over(question);
       // An answer that was cut is no answer to keep.
       if (reason === 'stop') answers.done(index, generation);
-      else answers.failed(index, generation, true, 0);
+      else answers.failed(index, generation, true, 0, reason);
     });
     thought.on('error', (error) => {
       over(question);
-      if (error instanceof ServerError) answers.failed(index, generation, error.retry, error.retryMs);
-      else answers.failed(index, generation, true);
+      if (error instanceof ServerError)
+        answers.failed(index, generation, error.retry, error.retryMs, error.code);
+      else answers.failed(index, generation, true, 0, 'closed');
     });
   };
 

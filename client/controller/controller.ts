@@ -2,14 +2,14 @@
 // here in its order: take up intents, decide for some, move all, ask the mind for a few. It never waits.
 
 import type { Intent } from '../../bus/protocol.ts';
-import { aim } from './aim.ts';
 import { Blackboard } from './blackboard.ts';
-import { animation, type Perception, perception, policy } from './codes.ts';
+import { CarryingOut } from './carrying-out.ts';
+import { type Perception, perception, policy } from './codes.ts';
 import { Grid } from './grid.ts';
-import { IntentSlots } from './intents.ts';
+import type { IntentSlots } from './intents.ts';
 import { type CharacterOptions, type ControllerOptions, habits, type PerceptionOptions } from './options.ts';
 import { Places } from './places.ts';
-import { decide, hasReached, part } from './policies.ts';
+import { part } from './policies.ts';
 import { Scheduler } from './scheduler.ts';
 import { frighten } from './senses.ts';
 import { mostRoles } from './situation.ts';
@@ -29,7 +29,6 @@ export function createController(options: ControllerOptions = {}): Controller {
 const longestStepMs = 100;
 /** A clock that goes back by more than this has begun anew. */
 const clockResetMs = 1_000;
-const gestureMs = 1_300;
 
 class NpcController {
   readonly stats = new Stats();
@@ -56,7 +55,7 @@ class NpcController {
   readonly #b: Blackboard;
   readonly #s: Surroundings;
   readonly #slots: IntentSlots;
-  readonly #verbs: Verbs;
+  readonly #doing: CarryingOut;
   readonly #scheduler: Scheduler;
   readonly #seed: number;
   readonly #decideHz: number;
@@ -65,8 +64,6 @@ class NpcController {
   #turn = 0;
   #owed = 0;
   #started = false;
-  /** The earliest end of an intent. */
-  #nextEnd = Number.POSITIVE_INFINITY;
 
   constructor(options: ControllerOptions) {
     const { capacity = 1_024, metre = 1, decideHz = 8, seed = 1, budgetMs = 0.25 } = options;
@@ -91,8 +88,14 @@ class NpcController {
       neighbours: new Int32Array(24),
       point: { x: 0, y: 0 },
     };
-    this.#slots = new IntentSlots(capacity);
-    this.#verbs = new Verbs(options.verbs ?? commonVerbs);
+    this.#doing = new CarryingOut({
+      blackboard: b,
+      surroundings: this.#s,
+      verbs: new Verbs(options.verbs ?? commonVerbs),
+      stats: this.stats,
+      tell: (i, intent) => this.onIntent(i, intent),
+    });
+    this.#slots = this.#doing.slots;
     this.#seed = seed | 0;
     this.#decideHz = decideHz;
     this.#scheduler = new Scheduler(
@@ -259,7 +262,7 @@ class NpcController {
 
   /** Age of the movement that a character is carrying out, in milliseconds; −1: it is carrying out none. */
   intentAgeMs(i: number): number {
-    return this.#slots.intent[i] ? this.#s.nowMs - this.#slots.arrivedAt[i]! : -1;
+    return this.#doing.ageMs(i);
   }
 
   // ---- the loop ----
@@ -277,8 +280,7 @@ class NpcController {
       if (!this.#started || nowMs < s.nowMs - clockResetMs) this.#shift(nowMs - s.nowMs);
       else if (nowMs > s.nowMs) s.nowMs = nowMs;
     }
-    this.#takeUp();
-    if (s.nowMs >= this.#nextEnd) this.#endIntents();
+    this.#doing.takeUp();
     // Asking is the dearest thing that a frame may hold, so it is full with that.
     const asked = this.#scheduler.ask(dt / 1_000, spare);
     this.#decideSome(dt / 1_000, spare && !asked);
@@ -288,70 +290,9 @@ class NpcController {
   #shift(ms: number): void {
     this.#started = true;
     this.#s.nowMs += ms;
-    this.#nextEnd += ms;
     this.#b.shift(ms);
-    this.#slots.shift(ms);
+    this.#doing.shift(ms);
     this.#scheduler.shift(ms);
-  }
-
-  #takeUp(): void {
-    const slots = this.#slots;
-    const count = slots.begin();
-    for (let n = 0; n < count; n++) {
-      const i = slots.waiting(n);
-      if (this.#b.alive[i] === 0) continue;
-      for (let k = slots.momentsOf(i); k > 0; k--) {
-        const intent = slots.takeMoment(i, this.#s.nowMs);
-        if (intent) this.#doMoment(i, intent);
-        else this.stats.stale++;
-        if (this.#b.alive[i] === 0) break;
-      }
-      if (this.#b.alive[i] === 0) continue;
-      if (slots.takeMovement(i)) {
-        if (slots.expiresAt[i]! <= this.#s.nowMs) {
-          this.stats.stale++;
-          slots.clear(i);
-        } else {
-          this.stats.taken++;
-          this.#nextEnd = Math.min(this.#nextEnd, slots.expiresAt[i]!);
-        }
-      }
-      this.#decide(i);
-    }
-  }
-
-  #doMoment(i: number, intent: Intent): void {
-    const b = this.#b;
-    b.pose[i] = intent.name === 'say' ? animation.talk : animation.gesture;
-    b.gestureUntil[i] = this.#s.nowMs + gestureMs;
-    if (b.playerDistance2[i]! < (8 * this.#s.metre) ** 2) {
-      const angle = Math.atan2(this.#s.playerY - b.y[i]!, this.#s.playerX - b.x[i]!);
-      b.look[i] = angle;
-      b.face[i] = angle;
-    }
-    this.stats.taken++;
-    this.#tell(i, intent);
-  }
-
-  #tell(i: number, intent: Intent): void {
-    try {
-      this.onIntent(i, intent);
-    } catch {
-      this.stats.thrown++;
-    }
-  }
-
-  #endIntents(): void {
-    const { expiresAt } = this.#slots;
-    this.#nextEnd = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < this.#b.size; i++) {
-      const ends = expiresAt[i]!;
-      if (ends <= this.#s.nowMs) {
-        this.#slots.clear(i);
-        this.stats.expired++;
-        this.#decide(i);
-      } else if (ends < this.#nextEnd) this.#nextEnd = ends;
-    }
   }
 
   /** Each character decides `decideHz` times a second, some in each frame. */
@@ -366,44 +307,16 @@ class NpcController {
       if (this.#turn >= b.size) this.#turn = 0;
       const i = this.#turn++;
       if (b.alive[i] === 0) continue;
-      this.#decide(i);
+      this.#doing.decide(i);
       this.#scheduler.consider(i);
     }
   }
 
-  #decide(i: number): void {
-    const b = this.#b;
-    const slots = this.#slots;
-    const verb = slots.verb[i];
-    decide(b, this.#s, i, verb ? verb.policy : -1, slots.confidence);
-    if (b.policy[i] === policy.approach && slots.told[i] === 0 && hasReached(b, this.#s, i)) {
-      slots.told[i] = 1;
-      b.pose[i] = animation.strike;
-      b.gestureUntil[i] = this.#s.nowMs + gestureMs;
-      this.#tell(i, slots.intent[i]!);
-    }
-  }
-
-  // ---- intents ----
-
-  /**
-   * Checks an act and writes it into its slot, unless it is a gesture that the character made less than `restMs` ago.
-   * Returns whether the same may be done again; undefined: it was no act.
-   */
-  #accept(i: number, intent: Intent, generation: number, restMs: number): boolean | undefined {
-    const verb = typeof intent === 'object' && intent !== null ? this.#verbs.check(intent) : undefined;
-    if (!verb || (verb.policy >= 0 && !aim(this.#b, this.#s, this.#scheduler.npc, i, verb, intent))) {
-      this.stats.ignored++;
-      return undefined;
-    }
-    // What a game's server agreed to is always done.
-    if (verb.spec.authority === 'server') restMs = 0;
-    if (verb.policy < 0 && !this.#slots.isRested(i, verb, this.#s.nowMs, restMs)) this.stats.repeated++;
-    else this.stats.replaced += this.#slots.put(i, verb, intent, generation, this.#s.nowMs);
-    return verb.spec.authority !== 'server';
-  }
-
   // ---- inside ----
+
+  #accept(i: number, intent: Intent, generation: number, restMs: number): boolean | undefined {
+    return this.#doing.accept(this.#scheduler.npc, i, intent, generation, restMs);
+  }
 
   #roleOf(role: string | undefined): number {
     if (role === undefined) return 0;

@@ -11,9 +11,9 @@ export interface Answers {
   done(index: number, generation: number): void;
   /**
    * There is no answer. `retry`: the same may be asked again, after `retryMs` if that is said; nobody is asked until
-   * then. Without `retry` this character is left alone for a minute.
+   * then. Without `retry` this character is left alone for a minute. `code` says why, for `stats.failures`.
    */
-  failed(index: number, generation: number, retry: boolean, retryMs?: number): void;
+  failed(index: number, generation: number, retry: boolean, retryMs?: number, code?: string): void;
 }
 
 export interface Mind {
@@ -28,6 +28,18 @@ export interface Mind {
     generation: number,
     answers: Answers,
   ): boolean | undefined;
+  /**
+   * Called in place of `ask` where a mind has it: the situation as small numbers, of which `describe` makes words, and the
+   * names of the places by number, which grow and do not change. For minds that live in another thread.
+   */
+  askFacts?(
+    index: number,
+    npc: string,
+    facts: Uint8Array,
+    places: readonly string[],
+    generation: number,
+    answers: Answers,
+  ): boolean | undefined;
   /** Whether this character cannot be asked about just now, though others can: one of the same name is thinking. */
   isBusy?(index: number, npc: string): boolean;
   /** The answer to this question is not wanted any more. */
@@ -38,7 +50,14 @@ export interface Mind {
 export function sharedMind(minds: readonly Mind[]): Mind {
   if (minds.length === 0) throw new RangeError('sharedMind: needs a mind');
   const of = (index: number) => minds[index % minds.length]!;
+  const asks: Pick<Mind, 'askFacts'> = minds.every((mind) => mind.askFacts)
+    ? {
+        askFacts: (index, npc, facts, places, generation, answers) =>
+          of(index).askFacts!(index, npc, facts, places, generation, answers),
+      }
+    : {};
   return {
+    ...asks,
     ask: (index, npc, situation, generation, answers) =>
       of(index).ask(index, npc, situation, generation, answers),
     isBusy: (index, npc) => of(index).isBusy?.(index, npc) ?? false,

@@ -28,6 +28,7 @@ export function decide(
   intended: number,
   confidence: Float64Array,
 ): void {
+  b.still[i] = 0;
   feel(b, s, i);
   const friend = meet(b, s, i);
   const fear = fearOf(b, s, i);

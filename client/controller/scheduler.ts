@@ -6,7 +6,7 @@ import type { Intent } from '../../bus/protocol.ts';
 import type { Blackboard } from './blackboard.ts';
 import { type CacheOptions, IntentCache } from './cache.ts';
 import type { Answers, Mind } from './mind.ts';
-import { describe, situationKey } from './situation.ts';
+import { describe, factsLength, factsOf, situationKey } from './situation.ts';
 import type { Stats } from './stats.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -71,6 +71,7 @@ export class Scheduler implements Answers {
   /** 1: it asks the mind next time, though the cache has an answer. */
   readonly #explores: Uint8Array;
   readonly #questions: (Question | undefined)[];
+  readonly #facts = new Uint8Array(factsLength);
   #tokens = 1;
   #scanAt = 0;
   #pausedUntil = 0;
@@ -243,10 +244,13 @@ export class Scheduler implements Answers {
     if (question.keep && question.key >= 0) this.#cache?.put(question.key, question.acts, this.#s.nowMs);
   }
 
-  failed(i: number, generation: number, retry: boolean, retryMs?: number): void {
+  failed(i: number, generation: number, retry: boolean, retryMs?: number, code = 'unknown'): void {
     if (!this.#question(i, generation)) return;
     this.#over(i);
+    const { failures } = this.#stats;
     this.#stats.failed++;
+    this.#stats.lastFailure = code;
+    failures[code] = (failures[code] ?? 0) + 1;
     if (retry) this.#backOff(retryMs ?? 0);
     else this.#nextAt[i] = this.#s.nowMs + leftAloneMs;
   }
@@ -328,7 +332,7 @@ export class Scheduler implements Answers {
     this.#stats.outstanding++;
     let asked = false;
     try {
-      asked = mind.ask(i, this.npc[i]!, describe(this.#b, this.#s, i), generation, this) !== false;
+      asked = this.#put(mind, i, generation) !== false;
     } catch {
       this.#stats.thrown++;
       if (this.#question(i, generation)) this.#over(i);
@@ -345,6 +349,15 @@ export class Scheduler implements Answers {
     this.#stats.asked++;
     this.#later(i, now);
     return true;
+  }
+
+  #put(mind: Mind, i: number, generation: number): boolean | undefined {
+    const npc = this.npc[i]!;
+    const places = this.#s.places.names;
+    factsOf(this.#b, this.#s, i, this.#facts);
+    return mind.askFacts
+      ? mind.askFacts(i, npc, this.#facts, places, generation, this)
+      : mind.ask(i, npc, describe(this.#facts, places), generation, this);
   }
 
   #later(i: number, now: number): void {

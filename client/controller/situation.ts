@@ -1,5 +1,6 @@
-// The situation of a character, twice: as a number, in which situations that should have the same answer are equal,
-// and as a few plain sentences for a small language model, made only when it is asked.
+// The situation of a character, three times: as a number, in which situations that should have the same answer are equal;
+// as a few small numbers, which the game's thread has at hand; and as the plain sentences for a small language model
+// that are made of those, in another thread where there is one.
 
 import type { Blackboard } from './blackboard.ts';
 import { perception, policy } from './codes.ts';
@@ -26,33 +27,54 @@ export function situationKey(b: Blackboard, s: Surroundings, i: number): number 
   return key * 8 + doingOf(b.policy[i]!);
 }
 
-/** What the character sees and does, at most 500 characters. */
-export function describe(b: Blackboard, s: Surroundings, i: number): string {
+/** A situation in small numbers: what `describe` needs to know of it beside the names of the places. */
+export const factsLength = 7;
+
+/** Writes the facts of character i into `out`: hour, place, player, perception, where from, how loud, what it does. */
+export function factsOf(b: Blackboard, s: Surroundings, i: number, out: Uint8Array): void {
   const { places } = s;
-  const words = [`It is ${times[timeOf(s.hour)]}.`];
-  const place = places.nearest(b.x[i]!, b.y[i]!, atPlace * s.metre);
-  if (place >= 0) words.push(`You are at the ${places.names[place]}.`);
-  const band = bandOf(b, s, i);
-  if (band === 0) words.push('The traveller stands next to you.');
-  else if (band === 1) words.push('The traveller is near.');
-  else if (band === 2) words.push('The traveller is some way off.');
-  else words.push('The traveller is not here.');
-  const from = places.nearest(b.threatX[i]!, b.threatY[i]!, 2 * atPlace * s.metre);
-  const where = from >= 0 ? ` from the ${places.names[from]}` : '';
-  switch (perceivedOf(b, s, i)) {
+  const perceived = perceivedOf(b, s, i);
+  out[0] = timeOf(s.hour);
+  out[1] = places.nearest(b.x[i]!, b.y[i]!, atPlace * s.metre) + 1;
+  out[2] = bandOf(b, s, i);
+  out[3] = perceived;
+  out[4] =
+    perceived === perception.noise
+      ? places.nearest(b.threatX[i]!, b.threatY[i]!, 2 * atPlace * s.metre) + 1
+      : 0;
+  out[5] = b.alertness[i]! > 0.5 ? 1 : 0;
+  out[6] = doingOf(b.policy[i]!);
+}
+
+/** What a character in this situation sees and does, in at most 500 characters. */
+export function describe(facts: Uint8Array, places: readonly string[]): string {
+  const [time, place, band, perceived, from, loud, does] = facts as unknown as number[];
+  const words = [`It is ${times[time!]}.`];
+  if (place! > 0) words.push(`You are at the ${places[place! - 1]}.`);
+  words.push(player[band!]!);
+  switch (perceived) {
     case perception.attacked:
       words.push('Somebody has just attacked you.');
       break;
     case perception.noise:
-      words.push(`A ${b.alertness[i]! > 0.5 ? 'loud ' : ''}noise has just come${where}.`);
+      words.push(
+        `A ${loud ? 'loud ' : ''}noise has just come${from! > 0 ? ` from the ${places[from! - 1]}` : ''}.`,
+      );
       break;
     case perception.sight:
       words.push('Something has just happened near you.');
       break;
   }
-  words.push(doing[doingOf(b.policy[i]!)]!);
+  words.push(doing[does!]!);
   return words.join(' ').slice(0, longest);
 }
+
+const player = [
+  'The traveller stands next to you.',
+  'The traveller is near.',
+  'The traveller is some way off.',
+  'The traveller is not here.',
+] as const;
 
 const doing = [
   'You have nothing to do.',

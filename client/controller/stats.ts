@@ -9,6 +9,9 @@ export class Stats {
   outstanding = 0;
   answered = 0;
   failed = 0;
+  /** Why those failed: the error codes of PROTOCOL.md, or how the answer ended, with how often; and the newest. */
+  readonly failures: Record<string, number> = {};
+  lastFailure = '';
   timedOut = 0;
   /** Times that the mind could not be asked: the edge was away. */
   away = 0;

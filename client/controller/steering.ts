@@ -15,15 +15,21 @@ const turnStiffness = 9;
 const gazeStiffness = 14;
 /** Seconds in which two thirds of a change of velocity are made. */
 const velocitySeconds = 0.12;
+/** A body that moves slower than this part of its walk, and turns slower than so many radians a second, rests. */
+const creeps = 0.002;
+const turnsLeast = 0.002;
 /** Slows down for its target at this rate, per second. */
 const arrival = 3;
 
 const pi = Math.PI;
 
-/** Moves everybody by `seconds`, which the caller keeps small (at most a tenth). */
+/**
+ * Moves everybody by `seconds`, which the caller keeps small (at most a tenth). Of a crowd most stand: who has come to rest is
+ * left alone until it decides anew, which matters most when the caches are cold.
+ */
 export function steer(b: Blackboard, seconds: number): void {
   const { size, alive, x, y, vx, vy, targetX, targetY, pace, reach, pushX, pushY, speed } = b;
-  const { heading, turn, face, gaze, gazeTurn, look, pose } = b;
+  const { heading, turn, face, gaze, gazeTurn, look, pose, still } = b;
   const { animation: shown, animationFrom, animationWeight } = b;
   const ease = 1 - Math.exp(-seconds / velocitySeconds);
   const fade = seconds / fadeSeconds;
@@ -33,7 +39,7 @@ export function steer(b: Blackboard, seconds: number): void {
   const gazeDamp = 1 / (1 + seconds * gazeStiffness) ** 2;
 
   for (let i = 0; i < size; i++) {
-    if (alive[i] === 0) continue;
+    if (alive[i] === 0 || still[i] === 1) continue;
 
     // ---- position ----
     let wantX = pushX[i]!;
@@ -78,6 +84,7 @@ export function steer(b: Blackboard, seconds: number): void {
     let rate = (turn[i]! + turnPull * away) * turnDamp;
     rate = Math.max(-fastestTurn, Math.min(fastestTurn, rate));
     turn[i] = rate;
+    let rests = Math.abs(away) < turnsLeast && Math.abs(rate) < turnsLeast;
     let angle = heading[i]! + rate * seconds;
     if (angle > pi) angle -= 2 * pi;
     else if (angle < -pi) angle += 2 * pi;
@@ -89,6 +96,7 @@ export function steer(b: Blackboard, seconds: number): void {
     rate = (gazeTurn[i]! + gazePull * away) * gazeDamp;
     rate = Math.max(-fastestGaze, Math.min(fastestGaze, rate));
     gazeTurn[i] = rate;
+    rests = rests && Math.abs(away) < turnsLeast && Math.abs(rate) < turnsLeast;
     angle = gaze[i]! + rate * seconds;
     if (angle > pi) angle -= 2 * pi;
     else if (angle < -pi) angle += 2 * pi;
@@ -107,6 +115,14 @@ export function steer(b: Blackboard, seconds: number): void {
       animationFrom[i] = shown[i]!;
       shown[i] = shows;
       animationWeight[i] = 0;
+    } else if (rests) {
+      const slow = creeps * walk;
+      if (speed2 >= slow * slow || want2 >= slow * slow) continue;
+      vx[i] = 0;
+      vy[i] = 0;
+      turn[i] = 0;
+      gazeTurn[i] = 0;
+      still[i] = 1;
     }
   }
 }
