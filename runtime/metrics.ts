@@ -180,9 +180,68 @@ export function createGatewayMetrics(register: Registry, relay: RelayCounts) {
 }
 export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
 
+/** What the triton engine knows of its servers. */
+function createTritonMetrics(registers: Registry[]) {
+  const up = new Gauge({
+    name: 'parley_triton_up',
+    help: '1 while a Triton server serves',
+    labelNames: ['server'],
+    registers,
+  });
+  const kvUse = new Gauge({
+    name: 'parley_triton_kv_use_ratio',
+    help: 'Part of the KV cache of a Triton server that is in use, 0 to 1',
+    labelNames: ['server'],
+    registers,
+  });
+  const faults = new Counter({
+    name: 'parley_triton_faults_total',
+    help: 'What went wrong with Triton servers: unreachable, not_ready, wrong_repository, garbage, flood, silent, refused, prompt_too_long',
+    labelNames: ['reason'],
+    registers,
+  });
+  const probes = new Counter({
+    name: 'parley_triton_probes_total',
+    help: 'One-token probes of Triton servers that were quiet or had failed, by result',
+    labelNames: ['result'],
+    registers,
+  });
+  return {
+    onState(server: string, isUp: boolean, figures: { kvUse: number }): void {
+      up.set({ server }, Number(isUp));
+      kvUse.set({ server }, figures.kvUse);
+    },
+    onFault: (reason: string) => faults.inc({ reason }),
+    onProbe: (result: string) => probes.inc({ result }),
+  };
+}
+
 export function createWorkerMetrics(register: Registry) {
   const registers = [register];
+  const adapterInfo = new Gauge({
+    name: 'parley_worker_adapter_info',
+    help: 'The adapter that serves (name none: the model alone) and where it comes from',
+    labelNames: ['name', 'version', 'source'],
+    registers,
+  });
+  const adapterSwaps = new Counter({
+    name: 'parley_worker_adapter_swaps_total',
+    help: 'Adapters taken up while streams ran (swapped) and those that could not be used (failed)',
+    labelNames: ['result'],
+    registers,
+  });
   return {
+    triton: createTritonMetrics(registers),
+    /** Which adapter serves now, and how that came about. */
+    onAdapter(
+      result: 'loaded' | 'swapped' | 'failed',
+      inService: { name: string; version: string; source: string } | undefined,
+    ): void {
+      if (result !== 'loaded') adapterSwaps.inc({ result });
+      const { name, version, source } = inService ?? { name: 'none', version: '', source: '' };
+      adapterInfo.reset();
+      adapterInfo.set({ name, version, source }, 1);
+    },
     requests: new Counter({
       name: 'parley_worker_requests_total',
       help: 'Requests that arrived, by what became of them at the door',

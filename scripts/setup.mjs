@@ -14,8 +14,10 @@ import { ensureMono } from './setup/mono.mjs';
 import { ensureNatsServer } from './setup/nats.mjs';
 import { ensureNpmPackages } from './setup/npm-packages.mjs';
 import { checkPlatform } from './setup/platform.mjs';
+import { tryPython } from './setup/python-env.mjs';
 import { ensureRedisServer } from './setup/redis.mjs';
 import { writeServers } from './setup/servers.mjs';
+import { tryTriton } from './setup/triton.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cache = join(resolve(process.env.PARLEY_HOME || join(homedir(), '.parley')), 'cache');
@@ -32,6 +34,8 @@ async function setUp(purpose) {
   if (tests || !PARLEY_MODEL) await ensureModel(cache);
   if (tests) await ensureMono(cache);
   if (tests) servers.chromium = await ensureChromium(cache);
+  if (tests) servers.triton = await tryTriton(cache);
+  if (tests) await tryPython(cache);
   writeServers(cache, servers);
 }
 

@@ -2,8 +2,12 @@
 // serves, one line of JSON on standard output says where. Parts that die are started again. Ctrl-C and SIGTERM stop
 // every part, in the reverse order of its start.
 
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ConfigError } from '../runtime/config.ts';
+import { ConfigError, readConfig } from '../runtime/config.ts';
+import { SetupFailure } from './setup/failure.mjs';
+import { writeServers } from './setup/servers.mjs';
+import { ensureTriton } from './setup/triton.mjs';
 import { LocalStack } from './stack/local-stack.ts';
 
 const say = (line: string) => void process.stderr.write(`parley: ${line}\n`);
@@ -13,12 +17,13 @@ function fail(message: string, exitCode: number): never {
   process.exit(exitCode);
 }
 
-function options(): { gateways: number; workers: number; village: boolean } {
+function options(): { gateways: number; workers: number; village: boolean; gold: string } {
   try {
     const { values } = parseArgs({
       options: {
         gateways: { type: 'string', default: '1' },
         workers: { type: 'string', default: '1' },
+        gold: { type: 'string', default: '' },
         'no-village': { type: 'boolean', default: false },
       },
     });
@@ -27,24 +32,29 @@ function options(): { gateways: number; workers: number; village: boolean } {
       if (Number.isInteger(value) && value >= least && value <= 64) return value;
       throw new Error(`--${name} must be a whole number from ${least} to 64; it is ${values[name]}`);
     };
+    const gold = values.gold;
+    if (!['', 'llama', 'triton'].includes(gold))
+      throw new Error(`--gold must be llama or triton; it is ${gold}`);
     return {
+      gold,
       gateways: count('gateways', 1),
       workers: count('workers', 0),
       village: !values['no-village'],
     };
   } catch (error) {
     return fail(
-      `${(error as Error).message}\nusage: npm start [-- --gateways N --workers N --no-village]`,
+      `${(error as Error).message}\nusage: npm start [-- --gateways N --workers N --gold llama|triton --no-village]`,
       2,
     );
   }
 }
 
 function build(): LocalStack {
-  const { village, ...counts } = options();
+  const { village, gold, ...counts } = asked;
   try {
     return new LocalStack({
       ...counts,
+      env: gold === '' ? {} : { PARLEY_ENGINE: gold },
       // What the village at / needs of a game's server: purses, and the say over what is sold.
       backends: village ? { village: 'examples/village/server.ts' } : {},
       say,
@@ -57,9 +67,22 @@ function build(): LocalStack {
   }
 }
 
+async function fetchTriton(): Promise<void> {
+  const cache = join(readConfig().home, 'cache');
+  try {
+    writeServers(cache, { triton: await ensureTriton(cache) });
+  } catch (error) {
+    if (!(error instanceof SetupFailure)) throw error;
+    fail(error.report(), 1);
+  }
+}
+
 const startedAt = new Date();
 let ready = false;
 let stoppingSince: number | undefined;
+const asked = options();
+// Fetched for whoever asks for it, and for nobody else: it is 300 MB on disk.
+if (asked.gold === 'triton' && !process.env.PARLEY_TRITON_URLS) await fetchTriton();
 const stack = build();
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -11,6 +11,7 @@ import { defaultModelFile } from '../tiers/llama/load-model.ts';
 import type { Round } from '../tiers/llama/rounds.ts';
 import { createLlamaEngine, type LlamaOptions } from '../tiers/llama-engine.ts';
 import { type Answer, coldPrompt, engineContract, read, until } from './engine-contract.ts';
+import { loraFile } from './helpers/lora-file.ts';
 
 const model = join(readConfig().home, 'cache', 'models', defaultModelFile);
 const never = new AbortController().signal;
@@ -38,7 +39,7 @@ async function llama(options: Partial<LlamaOptions> & { home: string }) {
   };
   const engine = await createLlamaEngine({
     model,
-    adapter: '',
+    adapter: 'none',
     threads: 1,
     contextTokens: 1024,
     concurrency: 4,
@@ -285,7 +286,7 @@ test('an adapter changes what is said, and has prefixes of its own', async () =>
   const texts: string[] = [];
   for (const scale of [0, 4]) {
     const adapter = join(home, `adapter-${scale}.gguf`);
-    await writeFile(adapter, loraFile(scale));
+    await writeFile(adapter, loraFile({ scale }));
     await using under = await llama({ home, adapter });
     const answer = await ask(under.engine, prompt);
     // Nothing of another adapter is taken from the disk.
@@ -294,34 +295,6 @@ test('an adapter changes what is said, and has prefixes of its own', async () =>
   }
   expect(texts[1]).not.toBe(texts[0]);
 });
-
-/** A LoRA adapter for the values of the first layer of the default model, as a GGUF file. */
-function loraFile(scale: number): Buffer {
-  const [inputs, rank, outputs] = [576, 4, 192];
-  const u32 = (n: number) => Buffer.from(Uint32Array.of(n).buffer);
-  const u64 = (n: number) => Buffer.from(BigUint64Array.of(BigInt(n)).buffer);
-  const text = (t: string) => Buffer.concat([u64(t.length), Buffer.from(t)]);
-  const textField = (key: string, value: string) => Buffer.concat([text(key), u32(8), text(value)]);
-  const tensor = (name: string, dims: number[], offset: number) =>
-    Buffer.concat([text(name), u32(dims.length), ...dims.map(u64), u32(0), u64(offset)]);
-  const weights = (n: number, f: (i: number) => number) =>
-    Buffer.from(Float32Array.from({ length: n }, (_, i) => f(i)).buffer);
-  const a = weights(inputs * rank, (i) => Math.sin(i));
-  const b = weights(rank * outputs, (i) => scale * Math.cos(i));
-  const head = Buffer.concat([
-    Buffer.from('GGUF'),
-    u32(3),
-    u64(2),
-    u64(4),
-    textField('general.type', 'adapter'),
-    textField('general.architecture', 'llama'),
-    textField('adapter.type', 'lora'),
-    Buffer.concat([text('adapter.lora.alpha'), u32(6), Buffer.from(Float32Array.of(rank).buffer)]),
-    tensor('blk.0.attn_v.weight.lora_a', [inputs, rank], 0),
-    tensor('blk.0.attn_v.weight.lora_b', [rank, outputs], a.length),
-  ]);
-  return Buffer.concat([head, Buffer.alloc((32 - (head.length % 32)) % 32), a, b]);
-}
 
 describe('a model that cannot be loaded', () => {
   const failing = async (options: Partial<LlamaOptions>) => {

@@ -45,6 +45,8 @@ beforeEach(() => {
     'scripts/setup.mjs',
     'package-lock.json',
     'node_modules/.parley-stamp',
+    'training/requirements.lock',
+    'training/quantize.lock',
   ]) {
     cpSync(join(repository, part), join(clone, part), { recursive: true });
   }

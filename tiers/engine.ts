@@ -77,6 +77,8 @@ export type Chunk =
       readonly type: 'done';
       readonly reason: 'stop' | 'length' | 'aborted';
       readonly usage: Usage;
+      /** The model that answered, where the engine's `model` may have changed meanwhile. */
+      readonly model?: string;
       /** 0 to 1: how sure the model was of an answer with a schema, where the engine knows. */
       readonly confidence?: number;
     };
@@ -98,7 +100,7 @@ export interface EngineStats {
 export interface Engine {
   /** As in configuration: `llama`, `triton`, … */
   readonly name: string;
-  /** The model as clients and metrics see it: a plain name, no path. */
+  /** The model as clients and metrics see it: a plain name, no path. May change while the engine runs. */
   readonly model: string;
   /** Whether an answer that was begun elsewhere can be continued from its text (`Prompt.said`). */
   readonly continues: 'text' | 'none';

@@ -4,16 +4,20 @@
 import type { Config } from '../runtime/config.ts';
 import { readConfigOrExit } from '../runtime/config.ts';
 import type { Log } from '../runtime/log.ts';
+import type { WorkerMetrics } from '../runtime/metrics.ts';
 import type { Engine } from './engine.ts';
+import { createTritonEngine, tritonOptions } from './gold/triton-engine.ts';
 import { createLlamaEngine } from './llama-engine.ts';
 import { runWorker } from './run-worker.ts';
 
 const config = readConfigOrExit();
 
-function startEngine(log: Log, { engine }: Config): Promise<Engine> {
+function startEngine(log: Log, { engine }: Config, metrics: WorkerMetrics): Promise<Engine> {
   switch (engine) {
     case 'llama':
-      return createLlamaEngine({ ...config, log });
+      return createLlamaEngine({ ...config, log, onAdapter: metrics.onAdapter });
+    case 'triton':
+      return createTritonEngine({ ...tritonOptions(config), log, ...metrics.triton });
   }
 }
 

@@ -11,7 +11,7 @@ import { openCharacters } from '../npcs/open-characters.ts';
 import type { Config } from '../runtime/config.ts';
 import { run } from '../runtime/lifecycle.ts';
 import { createLog, type Log } from '../runtime/log.ts';
-import { createRegistry, createWorkerMetrics } from '../runtime/metrics.ts';
+import { createRegistry, createWorkerMetrics, type WorkerMetrics } from '../runtime/metrics.ts';
 import type { Engine } from './engine.ts';
 import { startHealthServer } from './health-server.ts';
 import { warmCharacters } from './warm.ts';
@@ -20,7 +20,7 @@ import { Worker } from './worker.ts';
 /** Resolves when the worker serves; from then on it runs until it is told to stop. */
 export async function runWorker(
   config: Config,
-  startEngine: (log: Log, config: Config) => Promise<Engine>,
+  startEngine: (log: Log, config: Config, metrics: WorkerMetrics) => Promise<Engine>,
 ): Promise<void> {
   const id = config.id || `${config.tier}-${randomUUID().slice(0, 8)}`;
   const log = createLog(`worker ${id}`, config.logLevel);
@@ -28,7 +28,7 @@ export async function runWorker(
   await run(log, async (life) => {
     const registry = createRegistry({ worker: id, tier: config.tier });
     const metrics = createWorkerMetrics(registry);
-    const engine = life.add('engine', await startEngine(log, config), (e) => e.close());
+    const engine = life.add('engine', await startEngine(log, config, metrics), (e) => e.close());
     log.info({ engine: engine.name, model: engine.model }, 'engine ready');
 
     const redis = life.add(

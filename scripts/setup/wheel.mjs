@@ -44,7 +44,7 @@ export async function fetchFromWheel(step, wheel, target) {
 }
 
 /** A Python that has pip; as root on a Debian-like system it is installed. */
-async function pythonWithPip(step, cache) {
+export async function pythonWithPip(step, cache) {
   const find = () => onPath('python3').find((python) => answer(python, ['-m', 'pip', '--version']));
   const found = find();
   if (found) return found;

@@ -20,8 +20,9 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-// The watcher reads our pipe: a line means that the child is gone already, the end of the file means that we are.
-// The child takes the place of the shell (exec), so its pid is the one we know.
+// The watcher reads our pipe: its end means that we are gone. The child takes the place of the shell (exec), so its pid
+// is the one we know, and that of the group: at the end the group is killed, with the watcher and whatever processes the
+// child has started and left behind.
 const watched = `
   exec 3<&0
   (
@@ -29,7 +30,7 @@ const watched = `
       kill -TERM $$
       i=0
       while [ $i -lt 30 ] && kill -0 $$; do sleep 1; i=$((i + 1)); done
-      kill -KILL $$
+      kill -KILL -$$
     }
   ) >/dev/null 2>&1 &
   exec "$@" </dev/null 3<&-
@@ -75,7 +76,7 @@ export class Child {
       });
       this.process.once('exit', () => {
         this.ended = true;
-        this.process.stdin!.end('\n');
+        this.killLeftovers();
       });
       this.process.once('close', (code, signal) => resolve({ code, signal }));
     });
@@ -142,7 +143,11 @@ export class Child {
 
   /** Ends it and whatever it started, at once. */
   killGroup(): void {
-    if (!this.running || this.pid === 0) return;
+    if (this.running) this.killLeftovers();
+  }
+
+  private killLeftovers(): void {
+    if (this.pid === 0) return;
     try {
       process.kill(-this.pid, 'SIGKILL');
     } catch {

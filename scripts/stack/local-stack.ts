@@ -16,6 +16,7 @@ import type { Service } from './service.ts';
 import { type ReadyLine, type Slot, takeSlot } from './state.ts';
 import { supervise } from './supervise.ts';
 import { developmentSecret, signToken, type TokenKey } from './token.ts';
+import { localTriton, type TritonServer } from './triton.ts';
 
 export interface StackOptions {
   /** How many of each; 1 when absent. */
@@ -65,6 +66,7 @@ export class LocalStack implements AsyncDisposable {
   private scratch: string | undefined;
   private natsServer: NatsServer | undefined;
   private redisServer: RedisServer | undefined;
+  private tritonServer: TritonServer | undefined;
   private tokenKey: TokenKey | undefined;
   private stopped: Promise<void> | undefined;
 
@@ -143,7 +145,9 @@ export class LocalStack implements AsyncDisposable {
 
   /** Every part that runs or should run, in the order of their start. */
   services(): Service[] {
-    const servers = [this.natsServer, this.redisServer].filter((server) => server !== undefined);
+    const servers = [this.natsServer, this.redisServer, this.tritonServer].filter(
+      (server) => server !== undefined,
+    );
     return [...servers, ...this.workers, ...this.gateways, ...this.backends];
   }
 
@@ -177,6 +181,10 @@ export class LocalStack implements AsyncDisposable {
       env: () => ({
         ...this.env,
         PARLEY_JWT_SECRET: undefined, // not a worker's business
+        ...(this.tritonServer && {
+          PARLEY_TRITON_URLS: this.tritonServer.address,
+          PARLEY_TRITON_METRICS_URLS: this.tritonServer.metricsUrl,
+        }),
         PARLEY_METRICS_PORT: this.workers.length > 1 ? '0' : this.env.PARLEY_METRICS_PORT,
         ...env,
       }),
@@ -299,7 +307,11 @@ export class LocalStack implements AsyncDisposable {
         ],
       });
     }
-    await Promise.all([this.natsServer, this.redisServer].map((server) => server && this.launch(server)));
+    if (config.engine === 'triton' && config.tritonUrls === '') {
+      this.tritonServer = await localTriton(config, options.onLog);
+    }
+    const servers = [this.natsServer, this.redisServer, this.tritonServer];
+    await Promise.all(servers.map((server) => server && this.launch(server)));
   }
 
   private addMember(
@@ -363,7 +375,7 @@ export class LocalStack implements AsyncDisposable {
     await Promise.all(this.backends.map((backend) => backend.stop()));
     await Promise.all(this.gateways.map((gateway) => gateway.stop()));
     await Promise.all(this.workers.map((worker) => worker.stop()));
-    await Promise.all([this.redisServer?.stop(), this.natsServer?.stop()]);
+    await Promise.all([this.redisServer?.stop(), this.natsServer?.stop(), this.tritonServer?.stop()]);
     await this.slot?.release();
     if (this.scratch) rmSync(this.scratch, { recursive: true, force: true });
   }

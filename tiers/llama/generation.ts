@@ -19,7 +19,6 @@ import { TextStream } from './text-stream.ts';
 export interface GenerationParts {
   readonly template: ChatTemplate;
   readonly rounds: Rounds;
-  readonly prefixes: Prefixes;
   readonly grammars: Grammars;
   /** Prompt and answer together. */
   readonly contextTokens: number;
@@ -82,11 +81,13 @@ export class Generation {
     this.#maxTokens = Math.min(options.maxTokens, room);
   }
 
-  /** Streams the answer into the outlet; to be called with a place. Rejects with the reason of the abort, or an error. */
-  async run(): Promise<'stop' | 'length'> {
+  /**
+   * Streams the answer into the outlet; to be called with a place, and the prefixes of the context that it is to run
+   * in. Rejects with the reason of the abort, or an error.
+   */
+  async run(prefixes: Prefixes): Promise<'stop' | 'length'> {
     const { npc } = this.#wanted.prompt;
     const { tokens, prefix } = this.#rendered;
-    const { prefixes } = this.#parts;
     const computed = await prefixes.ensure(npc, tokens, prefix, 'live', this.#wanted.signal);
     const lease = await prefixes.lease(npc, tokens, prefix);
     try {

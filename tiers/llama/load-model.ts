@@ -1,19 +1,12 @@
-// Gets the model into memory: finds the file, loads it with llama.cpp's CPU build that came with the packages,
-// and makes the context with its sequences. Says in words what is wrong with a file, and what to do. Builds
-// and downloads nothing, except a model that is asked for by its Hugging Face name.
+// Gets the model into memory: finds the file and loads it with llama.cpp's CPU build that came with the packages.
+// Says in words what is wrong with a file, and what to do. Builds and downloads nothing, except a model that is
+// asked for by its Hugging Face name. The contexts that decode with it are made in adapted-context.ts.
 
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, mkdir, open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import {
-  getLlama,
-  type Llama,
-  type LlamaContext,
-  LlamaLogLevel,
-  type LlamaModel,
-  resolveModelFile,
-} from 'node-llama-cpp';
+import { getLlama, type Llama, LlamaLogLevel, type LlamaModel, resolveModelFile } from 'node-llama-cpp';
 import { EngineError } from '../engine.ts';
 
 /** The part of a pino logger that the engine uses. */
@@ -29,38 +22,29 @@ export interface ModelOptions {
   readonly home: string;
   /** A .gguf file, `hf:user/repo:quantization`, or empty for the model that set-up fetched. */
   readonly model: string;
-  /** A LoRA adapter as .gguf file, or empty. */
-  readonly adapter: string;
   readonly threads: number;
-  readonly contextTokens: number;
 }
 
 export interface LoadedModel {
   readonly llama: Llama;
   readonly model: LlamaModel;
-  readonly context: LlamaContext;
+  readonly file: string;
   /** A plain name for clients and metrics. */
   readonly name: string;
-  /** Changes whenever saved KV state could no longer fit: other weights, adapter, llama.cpp or context. */
-  readonly identity: string;
+  /** Tells it from other weights. */
+  readonly sample: Buffer;
+  /** What llama.cpp said when it last failed: it says so in its log alone. Whoever tries something empties it. */
+  readonly complaints: string[];
 }
 
 /** The model that set-up puts into `cache/models`. */
 export const defaultModelFile = 'SmolLM2-135M-Instruct.Q4_1.gguf';
-const batchTokens = 256;
 
-/** Loads the model with `sequences` sequences. Throws EngineError `unavailable`, naming the file and what to do. */
-export async function loadModel(
-  options: ModelOptions,
-  sequences: number,
-  log: EngineLog | undefined,
-): Promise<LoadedModel> {
+/** Loads the model. Throws EngineError `unavailable`, naming the file and what to do. */
+export async function loadModel(options: ModelOptions, log: EngineLog | undefined): Promise<LoadedModel> {
   const file = await findModel(options);
-  await checkGguf(file, 'model', 'PARLEY_MODEL');
-  const adapter = options.adapter === '' ? '' : resolve(options.adapter);
-  if (adapter !== '') await checkGguf(adapter, 'adapter', 'PARLEY_ADAPTER');
+  await checkGguf(file);
 
-  /** llama.cpp says why it failed in its log alone. */
   const complaints: string[] = [];
   const llama = await getLlama({
     gpu: false,
@@ -83,30 +67,16 @@ export async function loadModel(
   });
   try {
     const model = await llama.loadModel({ modelPath: file });
-    const contextSize = Math.min(options.contextTokens, model.trainContextSize);
-    const context = await model.createContext({
-      sequences,
-      contextSize,
-      batchSize: batchTokens,
-      threads: options.threads,
-      // Without it a model with a sliding window could not take up a prefix again.
-      swaFullCache: true,
-      ...(adapter === '' ? {} : { lora: { adapters: [{ filePath: adapter }] } }),
-    });
-    const identity = createHash('sha256')
-      .update(JSON.stringify([llama.llamaCppRelease, context.contextSize]))
-      .update(await sampleFile(file))
-      .update(adapter === '' ? '' : await sampleFile(adapter))
-      .digest('hex');
-    return { llama, model, context, name: plainName(model.filename ?? file), identity };
+    const sample = await sampleFile(file);
+    return { llama, model, file, name: plainName(model.filename ?? file), sample, complaints };
   } catch (cause) {
     await llama.dispose();
     const why = [words(cause), ...complaints].join('; ');
     throw new EngineError(
       'unavailable',
-      `The model ${file} could not be loaded${adapter === '' ? '' : ` with the adapter ${adapter}`}: ${why}. ` +
+      `The model ${file} could not be loaded: ${why}. ` +
         'If the file is damaged or cut off, delete it and fetch it again (`npm start` does that for the default model); ' +
-        'if memory is short, lower PARLEY_SEQUENCES or PARLEY_CONTEXT_TOKENS, or take a smaller model.',
+        'if memory is short, take a smaller model.',
       { cause },
     );
   }
@@ -129,14 +99,14 @@ async function findModel({ home, model }: ModelOptions): Promise<string> {
 }
 
 /** llama.cpp's own words for a wrong file are not for people who run a game. */
-async function checkGguf(file: string, what: string, setting: string): Promise<void> {
-  const advice = `Run \`npm start\` once to fetch the default model, or set ${setting} to a .gguf file.`;
+async function checkGguf(file: string): Promise<void> {
+  const advice = `Run \`npm start\` once to fetch the default model, or set PARLEY_MODEL to a .gguf file.`;
   try {
     await access(file, constants.R_OK);
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     const state = missing ? 'is not there' : 'cannot be read';
-    throw new EngineError('unavailable', `The ${what} file ${file} ${state}. ${advice}`, { cause });
+    throw new EngineError('unavailable', `The model file ${file} ${state}. ${advice}`, { cause });
   }
   const handle = await open(file);
   try {
@@ -145,7 +115,7 @@ async function checkGguf(file: string, what: string, setting: string): Promise<v
   } finally {
     await handle.close();
   }
-  throw new EngineError('unavailable', `The ${what} file ${file} is no GGUF file. ${advice}`);
+  throw new EngineError('unavailable', `The model file ${file} is no GGUF file. ${advice}`);
 }
 
 /** Size and samples of a file: tells two models apart without reading all of their gigabytes. */
@@ -170,6 +140,6 @@ function plainName(file: string): string {
   return (file.split(/[/\\]/).at(-1) ?? file).replace(/\.gguf$/i, '').replace(/-\d{5}-of-\d{5}$/, '');
 }
 
-function words(cause: unknown): string {
+export function words(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,0 +1,104 @@
+"""Runs decoupled requests in threads of their own: each is answered until it ends, fails or is cancelled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+import triton_python_backend_utils as pb_utils
+from local_model.request import Refused
+
+Job = TypeVar("Job")
+
+#: Around every call into Triton: of two threads that call at the same moment one may bring the server down.
+triton_call = threading.Lock()
+
+#: How often a request that waits for a free slot looks whether it is still wanted.
+_LOOK_S = 0.01
+
+
+class Cancelled(Exception):
+    """Nobody listens any more."""
+
+
+class Sender:
+    """The answers to one request."""
+
+    def __init__(self, request: Any) -> None:
+        self._sender = request.get_response_sender()
+
+    def send(self, outputs: list[Any]) -> None:
+        with triton_call:
+            self._sender.send(pb_utils.InferenceResponse(outputs))
+
+    def fail(self, message: str) -> None:
+        with triton_call:
+            self._sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(message)))
+
+    def close(self) -> None:
+        with triton_call:
+            self._sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    @property
+    def cancelled(self) -> bool:
+        with triton_call:
+            return self._sender.is_cancelled()
+
+
+class Streams(Generic[Job]):
+    """Serves at most `slots` requests at once; the others wait their turn, and may be cancelled meanwhile.
+
+    `read` makes of a request what `serve` needs, and may refuse it. It runs before `execute` returns: afterwards the
+    memory of the request's tensors is Triton's again, and reading it then brings the whole server down.
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        read: Callable[[Any], Job],
+        serve: Callable[[Job, Sender], None],
+        outcome: Callable[[str], None],
+    ) -> None:
+        self._read = read
+        self._free = threading.Semaphore(slots)
+        self._pool = ThreadPoolExecutor(max_workers=256)
+        self._serve = serve
+        self._outcome = outcome
+
+    def accept(self, request: Any) -> None:
+        sender = Sender(request)
+        try:
+            job = self._read(request)
+        except Refused as refusal:
+            sender.fail(str(refusal))
+            self._outcome("refused")
+            sender.close()
+            return
+        self._pool.submit(self._run, job, sender)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+    def _run(self, job: Job, sender: Sender) -> None:
+        outcome = "failed"
+        try:
+            while not self._free.acquire(timeout=_LOOK_S):
+                if sender.cancelled:
+                    raise Cancelled
+            try:
+                self._serve(job, sender)
+            finally:
+                self._free.release()
+            outcome = "finished"
+        except Cancelled:
+            outcome = "cancelled"
+        except Refused as refusal:
+            outcome = "refused"
+            sender.fail(str(refusal))
+        except Exception as error:  # noqa: BLE001  The thread must not die without an answer.
+            sender.fail(f"the local model failed: {error!r}")
+        finally:
+            self._outcome(outcome)
+            sender.close()
