@@ -1,6 +1,7 @@
 // Renders the authored exchanges into what training reads: for every turn the prompt that a worker would send, history
-// and facts included, and the answer. `node --import tsx training/render.ts --out FILE [ID...]`. Uses the worker's own
-// code for every prompt; checks no content (npm run author -- check).
+// and facts included, and the answer. `node --import tsx training/render.ts --out FILE [--as-authored] [ID...]`. For a small
+// model, the default, answers that tell a fact are made plain (plain.ts) and sums are drilled (drills.ts). Uses the worker's
+// own code for every prompt; checks no content (npm run author -- check).
 
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -17,6 +18,8 @@ import { stateLines } from '../tiers/recall.ts';
 import { isWay } from './authoring/acts.ts';
 import type { AuthoredAct, Kind, Row } from './authoring/exchange.ts';
 import { type Authored, readExchanges } from './authoring/read.ts';
+import { drills } from './drills.ts';
+import { plain } from './plain.ts';
 
 /** One prompt and its answer. `form`: what is asked for; acts and thoughts are answered in JSON. */
 export interface Example {
@@ -151,14 +154,20 @@ export function linesOf(examples: readonly Example[]): string {
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { out: { type: 'string' } } });
-  if (!values.out) throw new Error('usage: node --import tsx training/render.ts --out FILE [ID...]');
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { out: { type: 'string' }, 'as-authored': { type: 'boolean' } },
+  });
+  if (!values.out)
+    throw new Error('usage: node --import tsx training/render.ts --out FILE [--as-authored] [ID...]');
   const config = readConfig();
   const set = await loadCharacters(config.npcs);
   const { all, faults } = await readExchanges(config.npcs, set.characters, positionals);
   if (faults.length > 0) throw new Error(`the exchanges have faults:\n${faults.join('\n')}`);
   if (all.length === 0) throw new Error(`there are no exchanges in ${config.npcs}/exchanges`);
-  const examples = render(all, { ...set, contextTokens: config.contextTokens });
+  const taught = values['as-authored'] ? all : [...plain(all, set), ...drills(set.characters)];
+  const own = taught.filter(({ npc }) => positionals.length === 0 || positionals.includes(npc));
+  const examples = render(own, { ...set, contextTokens: config.contextTokens });
   const lines = linesOf(examples);
   const out = resolve(values.out);
   await mkdir(dirname(out), { recursive: true });
@@ -166,7 +175,7 @@ async function main(): Promise<void> {
   const count = (form: Example['form']) => examples.filter((example) => example.form === form).length;
   const report = {
     file: out,
-    exchanges: all.length,
+    exchanges: own.length,
     examples: examples.length,
     speech: count('speech'),
     act: count('act'),

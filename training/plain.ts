@@ -1,0 +1,65 @@
+// What a small model is to learn of an authored answer: the fact that it tells, as the character file words it. A model of
+// a hundred million parameters cannot learn three hundred ways to say a price from a hundred exchanges; which of twenty
+// facts a question is about it can, and the words then stand in its prompt to be copied. Larger models learn the authored
+// words (`--as-authored`). Changes no act: a fact that would do something else than the answer is not taken.
+
+import type { Character } from '../npcs/characters.ts';
+import type { Game } from '../npcs/verbs.ts';
+import { agree } from '../tiers/agreement.ts';
+import { stems } from '../tiers/recall.ts';
+import type { SpokenTurn } from './authoring/exchange.ts';
+import type { Authored } from './authoring/read.ts';
+import { figures, keywords } from './authoring/words.ts';
+
+/** Kinds whose answers tell facts; the others live by their wording. */
+const telling: ReadonlySet<string> = new Set(['fact', 'dialogue', 'buy']);
+/** So much of a fact's words must stand in the answer. */
+const enough = 0.34;
+
+/** The exchanges with answers that tell a fact in the words of the fact. Those that tell none, or several, stay. */
+export function plain(
+  all: readonly Authored[],
+  { characters, game }: { characters: ReadonlyMap<string, Character>; game: Game },
+): readonly Authored[] {
+  return all.filter(isNotDrilled).map((authored) => {
+    if (!telling.has(authored.exchange.kind)) return authored;
+    const character = characters.get(authored.npc)!;
+    const rows = authored.rows.map((row) => ({
+      ...row,
+      turns: row.turns.map((turn) => ({ ...turn, answer: factOf(turn, character, game) ?? turn.answer })),
+    }));
+    return { ...authored, rows };
+  });
+}
+
+/** Whether a purse is enough is drilled (drills.ts), always in one form; two forms of one thing would blur both. */
+function isNotDrilled({ exchange, rows }: Authored): boolean {
+  return (
+    exchange.kind !== 'sum' ||
+    !rows.some(({ turns }) =>
+      turns.some(({ answer }) => /^(?:yes|no|just|not|too|enough)\b.*\bgold\b/i.test(answer)),
+    )
+  );
+}
+
+/** The fact that an answer tells; undefined where none does, or where it would not do the same. */
+function factOf({ answer, wordings }: SpokenTurn, character: Character, game: Game): string | undefined {
+  const said = stems(answer);
+  const numbers = new Set(figures(answer).map(({ value }) => value));
+  const does = (words: string, speech: string) =>
+    JSON.stringify(agree(character, game, { words, speech }).due);
+  const [best] = character.facts
+    .map(({ fact }) => ({ fact, share: share(fact, said), own: figures(fact).map(({ value }) => value) }))
+    .filter(({ own }) => own.length === numbers.size && own.every((value) => numbers.has(value)))
+    .filter(({ share: of }) => of >= enough)
+    .filter(({ fact }) => wordings.every((words) => does(words, fact) === does(words, answer)))
+    .sort((a, b) => b.share - a.share);
+  return best?.fact;
+}
+
+/** How much of a fact's telling words were said, from 0 to 1. */
+function share(fact: string, said: ReadonlySet<string>): number {
+  const own = [...keywords(fact)];
+  const stemmed = own.map((word) => [...stems(word)][0] ?? word);
+  return own.length < 2 ? 0 : stemmed.filter((word) => said.has(word)).length / own.length;
+}
