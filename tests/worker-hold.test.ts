@@ -49,7 +49,7 @@ const say = (session: string, s: number, maxTokens = 12) =>
   frames(session, s, subjects.generate('gold'), {
     npc: 'mira',
     player: 'h1',
-    text: 'Tell me of your brother.',
+    text: 'Tell me about this village.', // no act goes with that
     session,
     s,
     attempt: 1,
@@ -140,7 +140,7 @@ describe('commands', () => {
     const got = await frames('S4', 1, subjects.generate('gold'), {
       npc: 'mira',
       player: 'h1',
-      text: 'Tell me of your brother.',
+      text: 'Tell me about this village.', // no act goes with that
       session: 'S4',
       s: 1,
       attempt: 1,

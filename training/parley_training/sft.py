@@ -37,18 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=training / "data" / "train.jsonl", help="rendered examples")
     parser.add_argument("--out", type=Path, default=training / "sft", help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--alpha", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--rank", type=int, default=12)
+    parser.add_argument("--alpha", type=int, default=24)
     parser.add_argument("--rate", type=float, default=1e-3, help="peak of the learning rate")
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument(
         "--targets",
         type=lambda text: text.split(","),
-        default=["v_proj", "o_proj", "down_proj"],
-        help="matrices that are adapted; more of them learn no better and cost the engine time",
+        default=["v_proj", "o_proj", "up_proj", "down_proj"],
+        help="matrices that are adapted, with commas; each costs the engine time",
     )
-    parser.add_argument("--room", type=int, default=1600, help="tokens of a pack after its prefix")
+    parser.add_argument("--room", type=int, default=1200, help="tokens of a pack after its prefix")
     parser.add_argument("--packs-per-step", type=int, default=1)
     parser.add_argument("--per-epoch", type=int, default=PER_EPOCH, help="at most so many wordings of an exchange in an epoch")
     parser.add_argument("--held-back", type=float, default=0.04, help="share of the exchanges for the validation loss")
