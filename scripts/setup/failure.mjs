@@ -110,7 +110,7 @@ function noRoom(step, folder, instead) {
   return new SetupFailure(
     step,
     `no room is left on the disk of ${folder}`,
-    `free some (the first set-up needs about 1 GB in all), or use a folder on another disk: ${instead}`,
+    `free some (the first set-up needs about 1 GB, that of tests and training about 6 GB), or use a folder on another disk: ${instead}`,
   );
 }
 
