@@ -64,6 +64,7 @@ def options(base: bases.Base, data: Path, out: Path, *more: str) -> Namespace:
     parser = ArgumentParser()
     sft.add_arguments(parser)
     fixed = ["--base", base.file, "--data", data, "--out", out, "--epochs", 2, "--rank", 4, "--room", 120]
+    fixed += ["--targets", "v_proj,o_proj,down_proj"]
     return parser.parse_args([str(word) for word in (*fixed, "--rate", 0.01, "--held-back", 0.1, "--threads", 1, *more)])
 
 
