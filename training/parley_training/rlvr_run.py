@@ -6,7 +6,6 @@ What srl.py and rlvr.py have in common; they say what is practised and what it i
 
 import argparse
 import json
-import shutil
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from trl import GRPOConfig
 from . import base as bases
 from . import export, manifest
 from .base import Base
+from .checkpoints import find_checkpoint
 from .data import Example, data_hash
 from .failure import TrainingFailure
 from .rlvr_rollouts import NAME as ROLLOUTS
@@ -75,6 +75,8 @@ def run(
     settings = {key: getattr(options, key) for key in SETTINGS}
     settings |= {"base": base.sha256, "data": data_hash(examples), "start": start_hash(options.start, base)}
     checkpoint = find_checkpoint(name, out, settings, options.resume)
+    if checkpoint is None:
+        (out / "checkpoints" / "before.json").unlink(missing_ok=True)
     print(
         f"{name}: {len(examples)} prompts ({len(held.prompts)} to measure by), {options.steps} steps of "
         f"{options.prompts} x {options.answers} answers, on {device}, {options.threads} threads"
@@ -189,33 +191,6 @@ def start_hash(start: Path, base: Base) -> str:
     matrices, rank, _ = export.from_peft(start)
     export.check_shapes(matrices, base, rank)
     return bases.sha256(weights)
-
-
-def find_checkpoint(name: str, out: Path, settings: dict, resume: bool) -> Path | None:
-    """The checkpoint to go on from, or None for a new run, which forgets those of the one before it. Throws a
-    TrainingFailure when it was made with other settings."""
-    folder = out / "checkpoints"
-    said = json.loads(json.dumps(settings))
-    file = folder / "settings.json"
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    whole = [path for path in found if (path / "trainer_state.json").is_file()]
-    if resume and whole:
-        made = json.loads(file.read_text("utf8"))
-        other = [key for key in said if made.get(key) != said[key]]
-        if other:
-            raise TrainingFailure(
-                f"the run in {out} was made with another {', '.join(other)}. Give the same options and data, "
-                "or leave --resume out to begin anew"
-            )
-        return whole[-1]
-    if resume:
-        print(f"{name}: no checkpoint in {folder}, so it begins at the beginning", flush=True)
-    for path in found:
-        shutil.rmtree(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(said, indent=2) + "\n", "utf8")
-    (folder / "before.json").unlink(missing_ok=True)
-    return None
 
 
 def measured(

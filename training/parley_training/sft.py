@@ -14,10 +14,12 @@ from datasets import Dataset
 from peft import PeftModel
 from torch.utils.data import SequentialSampler
 from transformers import TrainerCallback
+from transformers.trainer_callback import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from . import base as bases
 from . import export, lora, manifest
+from .checkpoints import find_checkpoint
 from .data import Tokens, data_hash, read_examples, split, tokenize, turn_about
 from .failure import TrainingFailure
 from .forward import pack_loss
@@ -135,7 +137,7 @@ def run(options: argparse.Namespace) -> None:
     plan, epoch_ends = make_plan(trained, options)
     settings = {name: getattr(options, name) for name in SETTINGS}
     settings |= {"base": base.sha256, "data": data_hash(examples)}
-    checkpoint = _checkpoint(options, settings)
+    checkpoint = find_checkpoint("sft", options.out, settings, options.resume)
     work = sum(pack.tokens for pack in plan)
     print(
         f"sft: {len(trained)} examples ({len(held)} held back), {len(plan)} packs in {options.epochs} epochs, "
@@ -184,7 +186,7 @@ def run(options: argparse.Namespace) -> None:
         processing_class=tokenizer,
         callbacks=[checkpoints, progress],
     )
-    trainer.remove_callback(_printer())
+    trainer.remove_callback(PrinterCallback)
     checkpoints.trainer = trainer
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if trainer.state.global_step < epoch_ends[-1]:
@@ -233,36 +235,3 @@ def make_plan(trained: list[Tokens], options: argparse.Namespace) -> tuple[list[
         plan += packs
         ends.append(len(plan) // options.packs_per_step)
     return plan, ends
-
-
-def _checkpoint(options: argparse.Namespace, settings: dict) -> Path | None:
-    """The checkpoint to go on from. A new run forgets those of the one before it."""
-    folder = options.out / "checkpoints"
-    said = json.loads(json.dumps(settings))
-    file = folder / "settings.json"
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
-    whole = [path for path in found if (path / "trainer_state.json").is_file()]
-    if options.resume and whole:
-        before = json.loads(file.read_text("utf8"))
-        other = [name for name in said if before.get(name) != said[name]]
-        if other:
-            raise TrainingFailure(
-                f"the run in {options.out} was made with another {', '.join(other)}. Give the same options and data, "
-                "or leave --resume out to begin anew"
-            )
-        return whole[-1]
-    if options.resume:
-        print(f"sft: no checkpoint in {folder}, so it begins at the beginning", flush=True)
-    for path in found:
-        for inner in path.iterdir():
-            inner.unlink()
-        path.rmdir()
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(said, indent=2) + "\n", "utf8")
-    return None
-
-
-def _printer() -> type[TrainerCallback]:
-    from transformers.trainer_callback import PrinterCallback
-
-    return PrinterCallback

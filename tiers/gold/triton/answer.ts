@@ -59,6 +59,16 @@ abstract class Answer {
   protected abstract rest(): Generator<Piece>;
 }
 
+/** What the answer is to. */
+interface Asked {
+  /** Tokens of the prompt. */
+  readonly prompt: number;
+  readonly options: GenerateOptions;
+  readonly maxTokens: number;
+  /** Whether it goes on from words already said. */
+  readonly continues: boolean;
+}
+
 /** Of a model that answers in token ids. */
 export class TokenAnswer extends Answer {
   readonly #tokenizer: Tokenizer;
@@ -66,12 +76,7 @@ export class TokenAnswer extends Answer {
 
   constructor(
     tokenizer: Tokenizer,
-    {
-      prompt,
-      options,
-      maxTokens,
-      continues,
-    }: { prompt: number; options: GenerateOptions; maxTokens: number; continues: boolean },
+    { prompt, options, maxTokens, continues }: Asked,
     tokensPerBlock: number,
   ) {
     super(prompt, maxTokens, tokensPerBlock);
@@ -114,12 +119,7 @@ export class TextAnswer extends Answer {
 
   constructor(
     accumulates: boolean,
-    {
-      prompt,
-      options,
-      maxTokens,
-      continues,
-    }: { prompt: number; options: GenerateOptions; maxTokens: number; continues: boolean },
+    { prompt, options, maxTokens, continues }: Asked,
     tokensPerBlock: number,
   ) {
     super(prompt, maxTokens, tokensPerBlock);
