@@ -79,6 +79,9 @@ const generateRequest = z
 export type GenerateRequest = z.output<typeof generateRequest>;
 export type GenerateRequestInput = z.input<typeof generateRequest>;
 
+/** The longest that one message can pin a character. */
+const mostLeaseMs = 300_000;
+
 const streamRef = { v: version, session: id, s: z.number().int(), epoch: count.default(0) };
 
 /** Subject `worker.<id>.control`. */
@@ -104,8 +107,31 @@ const control = z.discriminatedUnion('op', [
   }),
   /** Are you there? Answered with nothing but an answer. */
   z.object({ op: z.literal('probe'), v: version }),
+  /**
+   * Players of `holder` (a gateway) stand near a character: its prefix is to stay in the cache for `forMs` from now on, and
+   * to be brought there. Sent again it renews the lease. Answered with a `pinAnswer`.
+   */
+  z.object({
+    op: z.literal('pin'),
+    v: version,
+    npc: id,
+    holder: id,
+    forMs: z.number().int().min(1).max(mostLeaseMs),
+  }),
+  /** None of them does any more; leases of other holders stay. */
+  z.object({ op: z.literal('release'), v: version, npc: id, holder: id }),
 ]);
 export type Control = z.output<typeof control>;
+
+/** What became of a pin. */
+const pinAnswer = z.object({
+  v: version,
+  /** `kv_full`: leases of others hold what leases may hold. */
+  result: z.enum(['pinned', 'renewed', 'kv_full', 'unknown_npc', 'failed']).catch('failed'),
+  /** For operators. */
+  message: z.string().optional(),
+});
+export type PinAnswer = z.output<typeof pinAnswer>;
 
 const beat = z.object({
   v: version,
@@ -124,6 +150,8 @@ const beat = z.object({
   decodeMsPerToken: z.number().min(0),
   /** Characters whose prefix has KV in this worker's memory. */
   resident: z.array(id).max(10_000),
+  /** Characters with a lease. Absent from a worker that takes no pins. */
+  pinned: z.array(id).max(10_000).optional(),
   continues: z.enum(['text', 'none']),
 });
 export type Beat = z.output<typeof beat>;
@@ -197,6 +225,7 @@ function reader<T>(what: string, schema: z.ZodType<T>) {
 
 export const readGenerateRequest = reader('generate', generateRequest);
 export const readControl = reader('control', control);
+export const readPinAnswer = reader('pin answer', pinAnswer);
 export const readBeat = reader('beat', beat);
 export const readAccepted = reader('accepted', accepted);
 export const readKept = reader('kept', kept);

@@ -21,6 +21,7 @@ import { GameLimit } from './game-limit.ts';
 import { HandshakeLimits } from './handshake-limits.ts';
 import { buildPage } from './page.ts';
 import { Peers } from './peers.ts';
+import { Pins } from './pins.ts';
 import { Placement } from './placement.ts';
 import { Router } from './route.ts';
 import { type Server, startServer } from './server.ts';
@@ -93,6 +94,7 @@ export async function startGateway(config: Config, id: string, log: Log, life: L
   new StateDoor({ ...shared, redis, keys });
   const gameLimit = new GameLimit({ perSecond: config.gameSaysPerSecond, redis, keys, log });
   const handshakes = new HandshakeLimits(config);
+  const pins = new Pins({ ...shared, router });
   let leaving = false;
   const draining = () => leaving;
   const door: Door = new Door({
@@ -103,6 +105,7 @@ export async function startGateway(config: Config, id: string, log: Log, life: L
     welcome,
     handshakes,
     gameLimit,
+    pins,
     draining,
   });
 
@@ -113,6 +116,7 @@ export async function startGateway(config: Config, id: string, log: Log, life: L
     watch.sweep();
     placement.sweep();
     door.sweep();
+    pins.sweep((session) => sessions.of(session.player) === session);
     handshakes.sweep();
     metrics.sessions.set(sessions.size);
     metrics.streams.set(placement.running.size);

@@ -17,6 +17,7 @@ import type { Claims } from './claims.ts';
 import type { GameLimit } from './game-limit.ts';
 import type { HandshakeLimits } from './handshake-limits.ts';
 import { type ObserveParts, observe } from './observe.ts';
+import type { Pins } from './pins.ts';
 import type { Session, Socket } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -41,6 +42,7 @@ export interface Connection {
 }
 
 export interface DoorParts extends ObserveParts {
+  readonly pins: Pick<Pins, 'observed' | 'spoke'>;
   readonly authenticate: Authenticate;
   readonly sessions: Sessions;
   readonly claims: Claims;
@@ -271,6 +273,7 @@ export class Door {
       return this.refuse(connection, 'overloaded', say.s, undefined, gameRetryMs);
     const refusal = this.parts.sessions.say(session, say);
     if (refusal) this.refuse(connection, refusal.code, say.s, refusal.detail);
+    else if (!thinks) this.parts.pins.spoke(session, say.npc);
   }
 
   private refuse(

@@ -44,7 +44,12 @@ export function addHttpRoutes(app: TemplatedApp, parts: HttpParts): void {
   });
 
   app.get('/v1/characters', (res) => {
-    const list = [...parts.characters().values()].map(({ id, name, topics }) => ({ id, name, topics }));
+    const list = [...parts.characters().values()].map(({ id, name, topics, wares }) => ({
+      id,
+      name,
+      topics,
+      wares: wares.map(({ name, price }) => ({ name, price })),
+    }));
     json(res, 200, list);
   });
 
@@ -64,6 +69,9 @@ export function addHttpRoutes(app: TemplatedApp, parts: HttpParts): void {
       const headers = {
         'content-security-policy':
           "default-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        // Apart from other sites, the page may share memory with its threads (client/thread/).
+        'cross-origin-opener-policy': 'same-origin',
+        'cross-origin-embedder-policy': 'require-corp',
         'x-content-type-options': 'nosniff',
         'referrer-policy': 'no-referrer',
         'cache-control': 'no-cache',

@@ -1,5 +1,5 @@
 // What a player does, as the game tells it, on its way to whoever wants to know: predictors and backends. At most once
-// and without an answer; nobody here looks into it.
+// and without an answer. Here it only matters near whom the player stands (pins.ts).
 
 import type { NatsConnection } from '@nats-io/nats-core';
 import { encode, maxDepth } from '../bus/codec.ts';
@@ -7,6 +7,7 @@ import type { Observe } from '../bus/protocol.ts';
 import type { Subjects } from '../bus/subjects.ts';
 import type { GatewayMetrics } from '../runtime/metrics.ts';
 import type { Refusal } from './admit.ts';
+import type { Pins } from './pins.ts';
 import type { Session } from './session.ts';
 
 export interface ObserveParts {
@@ -14,18 +15,21 @@ export interface ObserveParts {
   readonly connected: () => boolean;
   readonly subjects: Subjects;
   readonly metrics: GatewayMetrics;
+  readonly pins: Pick<Pins, 'observed'>;
 }
 
 /** Publishes it, or says why not. While the bus is away it is dropped: old news is none. */
 export function observe(
-  { player, id }: Session,
+  session: Session,
   message: Observe,
-  { connection, connected, subjects, metrics }: ObserveParts,
+  { connection, connected, subjects, metrics, pins }: ObserveParts,
 ): Refusal | undefined {
+  const { player, id } = session;
   const { t: _t, kind, ...data } = message;
   // In the envelope it lies one level deeper, and must still be a message for whoever reads it.
   if (deeperThan(data, maxDepth - 1))
     return { code: 'bad_message', detail: `message: at most ${maxDepth - 1} levels` };
+  pins.observed(session, kind, data.npc);
   if (!connected()) {
     metrics.observations.inc({ result: 'dropped' });
     return undefined;

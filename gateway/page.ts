@@ -1,5 +1,5 @@
-// The page under `/`: index.html as it is, app.ts and style.css bundled for the browser when the gateway starts, and the
-// game engine that it draws with as its makers built it. Everything is kept in memory; nothing outside web/ can be
+// The page under `/`: index.html as it is, app.ts, the thread of its client and style.css bundled for the browser when the
+// gateway starts, and the game engine that it draws with as its makers built it. Everything is kept in memory; nothing outside web/ can be
 // reached through it.
 
 import { createHash } from 'node:crypto';
@@ -20,13 +20,19 @@ export interface PageFile {
 
 const web = new URL('../web/', import.meta.url);
 const enginePath = '/phaser.js';
+/** Beside the script that starts it, as client/thread/start-thread.ts names it. */
+const threadPath = '/client-thread.mjs';
 /** Below it, compressing costs more than it saves. */
 const smallBytes = 1_024;
 
 /** The page's files by path. Rejects when the bundle does not build, with the compiler's message. */
 export async function buildPage(): Promise<ReadonlyMap<string, PageFile>> {
   const { outputFiles } = await build({
-    entryPoints: ['app.ts', 'style.css'].map((name) => new URL(name, web).pathname),
+    entryPoints: {
+      app: new URL('app.ts', web).pathname,
+      style: new URL('style.css', web).pathname,
+      'client-thread': new URL('../client/thread/serve.ts', web).pathname,
+    },
     outdir: 'page',
     bundle: true,
     format: 'esm',
@@ -36,6 +42,8 @@ export async function buildPage(): Promise<ReadonlyMap<string, PageFile>> {
     write: false,
     logLevel: 'silent',
     plugins: [engineApart],
+    // Only looked for where there is no Worker and no WebSocket.
+    external: ['node:worker_threads', 'ws'],
   });
   // The compiler is a process of its own; it has nothing more to do.
   await stop();
@@ -48,6 +56,7 @@ export async function buildPage(): Promise<ReadonlyMap<string, PageFile>> {
     ['/', pageFile('text/html; charset=utf-8', html)],
     ['/style.css', pageFile('text/css; charset=utf-8', bundled('/style.css'))],
     ['/app.js', pageFile(script, bundled('/app.js'))],
+    [threadPath, pageFile(script, bundled('/client-thread.js'))],
     [enginePath, pageFile(script, await readFile(engine))],
   ]);
 }

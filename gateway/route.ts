@@ -51,6 +51,19 @@ export class Router {
     return best;
   }
 
+  /**
+   * The workers that could keep a character in their cache, best first: where it is pinned already, else by rendezvous, so
+   * that all gateways ask the same one. Load does not count: it changes every second, and a cache is slow to move.
+   */
+  homes(tier: Tier, npc: string): string[] {
+    const has = (worker: WorkerEntry) => Number(worker.beat.pinned!.includes(npc));
+    return this.directory
+      .available(tier)
+      .filter(({ beat }) => beat.pinned !== undefined)
+      .sort((a, b) => has(b) - has(a) || tieBreak(npc, b.id) - tieBreak(npc, a.id))
+      .map(({ id }) => id);
+  }
+
   /** Whether a worker beats and takes work. */
   knows(tier: Tier, id: string): boolean {
     return this.directory.available(tier).some((worker) => worker.id === id);

@@ -151,6 +151,17 @@ export function createGatewayMetrics(register: Registry, relay: RelayCounts) {
       labelNames: ['result'],
       registers,
     }),
+    pins: new Counter({
+      name: 'parley_gateway_pins_total',
+      help: 'Leases asked for characters near whom players stand: pinned, renewed, kv_full, unknown_npc, failed (the worker), no_worker, unanswered; and released',
+      labelNames: ['result'],
+      registers,
+    }),
+    near: new Gauge({
+      name: 'parley_gateway_near_characters',
+      help: 'Characters near whom a player of this gateway stands',
+      registers,
+    }),
     states: new Counter({
       name: 'parley_gateway_states_total',
       help: 'Facts told by backends, by result',
@@ -216,6 +227,99 @@ function createTritonMetrics(registers: Registry[]) {
   };
 }
 
+/** What the cache of an engine holds, and for whom. */
+function createKvMetrics(registers: Registry[]) {
+  const resident = new Gauge({
+    name: 'parley_worker_kv_resident_characters',
+    help: 'Characters whose prefix is in the KV cache',
+    registers,
+  });
+  const pinned = new Gauge({
+    name: 'parley_worker_kv_pinned_characters',
+    help: 'Characters that a lease keeps there',
+    registers,
+  });
+  const pinRoom = new Gauge({
+    name: 'parley_worker_kv_pin_room',
+    help: 'What leases may hold (budget) and do hold (held), in sequences or blocks',
+    labelNames: ['of', 'unit'],
+    registers,
+  });
+  const evictions = new Counter({
+    name: 'parley_worker_kv_evictions_total',
+    help: 'Characters that lost their last copy in the KV cache, by whether they had a lease',
+    labelNames: ['leased'],
+    registers,
+  });
+  const found = new Counter({
+    name: 'parley_worker_kv_prefix_total',
+    help: 'Answers by where the prefix of the character was: memory, disk, computed',
+    labelNames: ['where'],
+    registers,
+  });
+  const copy = <L extends string>(
+    counter: Counter<L>,
+    label: L,
+    values: Readonly<Record<string, number>>,
+  ) => {
+    counter.reset();
+    for (const [name, value] of Object.entries(values)) counter.inc({ [label]: name } as never, value);
+  };
+  /** Copies the figures of an engine; to be called now and then. */
+  return (stats: {
+    readonly resident: readonly string[];
+    readonly pinned: readonly string[];
+    readonly kv?: {
+      readonly unit: string;
+      readonly budget: number;
+      readonly held: number;
+      readonly evicted: { readonly leased: number; readonly unleased: number };
+      readonly found: Readonly<Record<string, number>>;
+    };
+  }): void => {
+    resident.set(stats.resident.length);
+    pinned.set(stats.pinned.length);
+    if (!stats.kv) return;
+    const { unit, budget, held, evicted } = stats.kv;
+    pinRoom.set({ of: 'budget', unit }, budget);
+    pinRoom.set({ of: 'held', unit }, held);
+    copy(evictions, 'leased', { yes: evicted.leased, no: evicted.unleased });
+    copy(found, 'where', stats.kv.found);
+  };
+}
+
+/** What guessing ahead brings, by where the guesses come from: lookup-2 to -4 (so many tokens stood there before), model, triton. */
+function createSpeculationMetrics(registers: Registry[]) {
+  const guessed = new Counter({
+    name: 'parley_worker_guessed_tokens_total',
+    help: 'Tokens guessed ahead, by whether the model chose them too (accepted, rejected) and by the source of the guess',
+    labelNames: ['result', 'source'],
+    registers,
+  });
+  const draftSeconds = new Histogram({
+    name: 'parley_worker_draft_seconds',
+    help: 'Time to make a guess',
+    labelNames: ['source'],
+    buckets: [0.000_1, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25],
+    registers,
+  });
+  const speedUp = new Gauge({
+    name: 'parley_worker_speculation_speedup',
+    help: 'Tokens a second with guesses as they are made, over those of steps without any, of late',
+    registers,
+  });
+  return (
+    step: { kind: string; drafted: number; accepted: number; draftMs: number; steps?: number },
+    now: number,
+  ) => {
+    const { kind: source, drafted, accepted, draftMs, steps = 1 } = step;
+    guessed.inc({ result: 'accepted', source }, accepted * steps);
+    guessed.inc({ result: 'rejected', source }, (drafted - accepted) * steps);
+    draftSeconds.observe({ source }, draftMs / 1_000);
+    speedUp.set(now);
+  };
+}
+
 export function createWorkerMetrics(register: Registry) {
   const registers = [register];
   const adapterInfo = new Gauge({
@@ -232,6 +336,14 @@ export function createWorkerMetrics(register: Registry) {
   });
   return {
     triton: createTritonMetrics(registers),
+    onKv: createKvMetrics(registers),
+    onSpeculation: createSpeculationMetrics(registers),
+    pins: new Counter({
+      name: 'parley_worker_pins_total',
+      help: 'Pins that gateways asked for: pinned, renewed, released, kv_full, unknown_npc, failed; warmed: computed on the spot',
+      labelNames: ['result'],
+      registers,
+    }),
     /** Which adapter serves now, and how that came about. */
     onAdapter(
       result: 'loaded' | 'swapped' | 'failed',
@@ -266,6 +378,12 @@ export function createWorkerMetrics(register: Registry) {
       name: 'parley_worker_tokens_total',
       help: 'Tokens by kind: prompt (prefilled), cached, completion',
       labelNames: ['kind'],
+      registers,
+    }),
+    probes: new Counter({
+      name: 'parley_worker_model_probes_total',
+      help: 'Requests for one token to a model that was quiet or unwell, by result',
+      labelNames: ['result'],
       registers,
     }),
     queueSeconds: new Histogram({

@@ -1,6 +1,7 @@
 // `npm run soak [-- --minutes 60 --players 100 --seed N]`: players talk on and on while faults of every sort come at
 // random, and every ten seconds each process says what it holds: memory, descriptors, subscriptions, streams. What
-// grows and never shrinks is a leak. The last line, on standard output, is JSON.
+// grows and never shrinks is a leak. `--engine [--gold triton] [--count 20000]` makes short answers on a real engine instead,
+// with no faults (soak/generations.ts). The last line, on standard output, is JSON.
 
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,14 +14,21 @@ import { tableHead, tableRow } from '../tests/chaos/report.ts';
 import { Stage } from '../tests/chaos/stage.ts';
 import { randomly, strikes } from '../tests/chaos/strikes.ts';
 import { findToxiproxy } from '../tests/chaos/toxiproxy.ts';
+import { generations } from './soak/generations.ts';
 import { freePort } from './stack/ports.ts';
 
 const {
+  engine,
+  gold,
+  count,
   minutes,
   players,
   seed: givenSeed,
 } = parseArgs({
   options: {
+    engine: { type: 'boolean', default: false },
+    gold: { type: 'string', default: 'llama' },
+    count: { type: 'string', default: '20000' },
     minutes: { type: 'string', default: '60' },
     players: { type: 'string', default: '100' },
     seed: { type: 'string' },
@@ -35,12 +43,31 @@ const patientMs = 60_000;
 const answerTokens = () => 40 + Math.floor(Math.random() * 80);
 
 const say = (line: string) => void process.stderr.write(`${line}\n`);
+if (engine) await soakEngine();
 const startedAt = performance.now();
 const until = startedAt + Number(minutes) * 60_000;
 const clock = () => {
   const s = Math.round((performance.now() - startedAt) / 1_000);
   return `${String(Math.floor(s / 60)).padStart(3)}:${String(s % 60).padStart(2, '0')}`;
 };
+
+/** Short answers on a real engine; ends the process. */
+async function soakEngine(): Promise<never> {
+  if ((gold !== 'llama' && gold !== 'triton') || !(Number(count) >= 8)) {
+    say('usage: npm run soak -- --engine [--gold llama|triton] [--count 20000]');
+    process.exit(2);
+  }
+  say(`${count} short answers on ${gold}`);
+  const result = await generations({ engine: gold, count: Number(count), say });
+  // What a process may grow by for each answer, and for the noise of its collector.
+  const half = result.end.answers - result.middle.answers;
+  const grown = Object.entries(result.kbPerAnswer).filter(([, kb]) => kb * half > 32 * 1_024 + 0.5 * half);
+  const ok = grown.length === 0 && Object.keys(result.failed).length === 0;
+  process.stdout.write(
+    `${JSON.stringify({ bench: 'soak-engine', ...result, grown, verdict: ok ? 'ok' : 'failed' })}\n`,
+  );
+  process.exit(ok ? 0 : 1);
+}
 
 const toxiproxy = await findToxiproxy(readConfig().home);
 say(`soak of ${minutes} minutes, ${players} players, --seed ${seed}`);

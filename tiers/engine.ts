@@ -2,6 +2,8 @@
 // (llama-engine.ts here, gold/triton-engine.ts and others later); which one runs is chosen in
 // tiers/main.ts. tests/engine-contract.ts is run on every implementation.
 
+import type { SpeculationFigures } from './gold/speculation.ts';
+
 /** One exchange, oldest first in a list. */
 export interface Turn {
   readonly player: string;
@@ -83,6 +85,21 @@ export type Chunk =
       readonly confidence?: number;
     };
 
+/** Where a character's prefix was when somebody spoke: in the cache, on disk, or nowhere, so that it had to be computed. */
+export type Whereabouts = 'memory' | 'disk' | 'computed';
+
+/** The cache of an engine in figures. */
+export interface KvFigures {
+  readonly unit: 'sequences' | 'blocks';
+  /** What leases may hold and what they do hold, in that unit. Infinite where nobody says how large the cache is. */
+  readonly budget: number;
+  readonly held: number;
+  /** Characters that lost their last copy in the cache, with and without a lease, since the start. */
+  readonly evicted: { readonly leased: number; readonly unleased: number };
+  /** Where the prefix was, for each answer since the start. */
+  readonly found: Readonly<Record<Whereabouts, number>>;
+}
+
 /** Figures that routing and metrics use; cheap to read, never waits. */
 export interface EngineStats {
   /** Streams that can decode at once. */
@@ -95,6 +112,15 @@ export interface EngineStats {
   readonly decodeMsPerToken: number;
   /** Characters pinned by a lease that has not run out. */
   readonly pinned: readonly string[];
+  /** The cache in figures, from an engine that has one of its own. */
+  readonly kv?: KvFigures;
+  /**
+   * What the model has done since the start, a token or a chunk of a prompt at a time: one that is asked and does nothing hangs.
+   * Undefined where it runs elsewhere: then `health` tells of it, and nothing is mended by starting this process again.
+   */
+  readonly steps: number | undefined;
+  /** What guessing ahead has brought, from an engine that can. */
+  readonly speculation?: SpeculationFigures;
 }
 
 export interface Engine {
@@ -117,19 +143,26 @@ export interface Engine {
   /** Prefills the stable prefix (`system`, `examples`) so that the next `generate` finds it. Gives way to live streams. */
   warm(prompt: Prompt, signal: AbortSignal): Promise<void>;
 
-  /** Keeps the character's prefix in memory until `until` (ms since the epoch); a later call renews the lease. */
+  /**
+   * Keeps the character's prefix in the cache until `until` (ms since the epoch), once it is there: `warm` brings it
+   * there. A later call renews the lease, or ends it with a time that is over. Throws EngineError `kv_full` when the
+   * leases of others hold all that leases may hold.
+   */
   pin(npc: string, until: number): void;
+  /** Ends the lease; what is in the cache stays until the room is needed. */
   release(npc: string): void;
 
   stats(): EngineStats;
   /** Resolves when the engine can serve; throws EngineError with the cause when not. */
   health(): Promise<void>;
+  /** Has the model itself decode one token of an answer to nobody. Rejects when it cannot; does neither while it hangs. */
+  probe(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Why an engine could not answer. `message` is for operators. */
 export class EngineError extends Error {
-  readonly kind: 'prompt_too_long' | 'unavailable' | 'internal';
+  readonly kind: 'prompt_too_long' | 'unavailable' | 'kv_full' | 'internal';
 
   constructor(kind: EngineError['kind'], message: string, options?: { cause?: unknown }) {
     super(message, options);

@@ -9,21 +9,29 @@ export interface HealthServer {
   close(): void;
 }
 
-/** Listens on all interfaces; rejects when the port is taken. `notReady` says what is missing. */
+/**
+ * Listens on all interfaces; rejects when the port is taken. `notReady` says what is missing to take work, `hangs` why the
+ * process should be started again.
+ */
 export async function startHealthServer({
   port,
   registry,
   notReady,
+  hangs,
 }: {
   port: number;
   registry: Registry;
-  notReady: () => Promise<string[]>;
+  notReady: () => string[];
+  hangs: () => string | undefined;
 }): Promise<HealthServer> {
   const server: Server = createServer(async (request, response) => {
     try {
-      if (request.url === '/healthz') return void response.writeHead(200).end('ok');
+      if (request.url === '/healthz') {
+        const why = hangs();
+        return void response.writeHead(why === undefined ? 200 : 503).end(why ?? 'ok');
+      }
       if (request.url === '/readyz') {
-        const missing = await notReady();
+        const missing = notReady();
         const body = JSON.stringify({ ready: missing.length === 0, notReady: missing });
         return void response
           .writeHead(missing.length === 0 ? 200 : 503, { 'content-type': 'application/json' })

@@ -13,14 +13,18 @@ import {
   type GenerateOptions,
   type Prompt,
 } from './engine.ts';
+import { KvPins } from './gold/kv-pins.ts';
+import { Speculation, type SpeculationMode, type SpeculationOptions } from './gold/speculation.ts';
 import { AdaptedContext } from './llama/adapted-context.ts';
 import { ChatTemplate } from './llama/chat-template.ts';
 import { Contexts } from './llama/contexts.ts';
+import { DraftModel } from './llama/draft-model.ts';
 import { Generation, type GenerationParts } from './llama/generation.ts';
 import { Grammars } from './llama/grammars.ts';
 import { type EngineLog, type LoadedModel, loadModel, type ModelOptions } from './llama/load-model.ts';
 import { Outlet } from './llama/outlet.ts';
 import { type Round, Rounds } from './llama/rounds.ts';
+import { mostPinned, sequencesOf } from './llama/sequence-pool.ts';
 import { Slots } from './llama/slots.ts';
 
 export interface LlamaOptions extends ModelOptions {
@@ -33,8 +37,20 @@ export interface LlamaOptions extends ModelOptions {
   readonly concurrency: number;
   /** KV sequences; one more than `concurrency` at least is made. */
   readonly sequences: number;
+  /** Part of the sequences that leases may hold, 0 to 1; half of them when absent. */
+  readonly kvPinShare?: number;
+  /** Of the deployment: saved prefixes of several games in one PARLEY_HOME are kept apart by it. */
+  readonly prefix?: string;
   /** Prompt tokens prefilled in one go while others decode. */
   readonly prefillChunkTokens: number;
+  /** Whether several tokens are guessed at once and verified together; `off` when absent. */
+  readonly speculation?: SpeculationMode;
+  /** Tokens guessed at once at most; 4 when absent. */
+  readonly speculationTokens?: number;
+  /** A smaller model that guesses (.gguf); empty or absent for none. */
+  readonly draftModel?: string;
+  /** Hears every step in which something was guessed: for metrics and tests. */
+  readonly onSpeculation?: SpeculationOptions['onStep'];
   readonly log?: EngineLog;
   /** Hears what every round of the engine did: for metrics and tests. */
   readonly onRound?: (round: Round) => void;
@@ -46,11 +62,18 @@ export interface LlamaOptions extends ModelOptions {
 export async function createLlamaEngine(options: LlamaOptions): Promise<Engine> {
   const loaded = await loadModel(options, options.log);
   try {
-    return await LlamaEngine.start(loaded, options);
+    return await LlamaEngine.start(loaded, options, await loadDraft(loaded, options));
   } catch (error) {
     await loaded.llama.dispose();
     throw error;
   }
+}
+
+/** The draft model, where there is one and it is wanted. */
+async function loadDraft(loaded: LoadedModel, options: LlamaOptions): Promise<DraftModel | undefined> {
+  const { draftModel: file = '', speculation = 'off', concurrency, contextTokens, threads } = options;
+  if (file === '' || speculation === 'off') return undefined;
+  return DraftModel.load(loaded, { file, sequences: concurrency, contextTokens, threads });
 }
 
 /** After so many failures in a row, with no success between, the engine calls itself unhealthy. */
@@ -73,35 +96,51 @@ class LlamaEngine implements Engine {
   readonly #warming = new Slots(1);
   /** The prefixes that were asked to be warm, the newest of each character: what a new context begins with. */
   readonly #warmed = new Map<string, readonly Token[]>();
-  readonly #pins = new Map<string, number>();
+  readonly #pins: KvPins;
   readonly #runs = new Map<AbortController, Promise<unknown>>();
   #contexts!: Contexts;
   #unwatch: () => void = () => {};
   #preparing: AbortController | undefined;
+  #steps = 0;
   #failures = 0;
   #lastFailure: unknown;
   #closed: Promise<void> | undefined;
 
-  static async start(loaded: LoadedModel, options: LlamaOptions): Promise<Engine> {
-    const engine = new LlamaEngine(loaded, options);
+  static async start(
+    loaded: LoadedModel,
+    options: LlamaOptions,
+    draft: DraftModel | undefined,
+  ): Promise<Engine> {
+    const engine = new LlamaEngine(loaded, options, draft);
     await engine.#start();
     return engine;
   }
 
-  private constructor(loaded: LoadedModel, options: LlamaOptions) {
-    const { home, npcs, adapter, log } = options;
+  private constructor(loaded: LoadedModel, options: LlamaOptions, draft: DraftModel | undefined) {
+    const { home, npcs, adapter, log, speculation: mode = 'off', speculationTokens: most = 4 } = options;
     this.#loaded = loaded;
     this.#options = options;
     this.#adapters = new Adapters({ home, npcs, setting: adapter, model: loaded.file, log });
     this.#template = new ChatTemplate(loaded.model);
-    this.#rounds = new Rounds(options.prefillChunkTokens, options.onRound);
+    this.#rounds = new Rounds(options.prefillChunkTokens, (round) => {
+      this.#steps++;
+      options.onRound?.(round);
+    });
     this.#parts = {
       template: this.#template,
       rounds: this.#rounds,
       grammars: new Grammars(loaded.llama, loaded.model),
       contextTokens: Math.min(options.contextTokens, loaded.model.trainContextSize),
+      speculation: new Speculation({ mode, most, onStep: options.onSpeculation }),
+      draft,
     };
     this.#slots = new Slots(options.concurrency);
+    this.#pins = new KvPins({
+      unit: 'sequences',
+      budget: () => mostPinned(this.#options, this.#options.kvPinShare),
+      sizeOf: () => 1,
+      advice: 'Raise PARLEY_SEQUENCES (each takes memory for PARLEY_CONTEXT_TOKENS) or PARLEY_KV_PIN_SHARE.',
+    });
   }
 
   get model(): string {
@@ -154,11 +193,11 @@ class LlamaEngine implements Engine {
   }
 
   pin(npc: string, until: number): void {
-    this.#pins.set(npc, until);
+    this.#pins.pin(npc, until);
   }
 
   release(npc: string): void {
-    this.#pins.delete(npc);
+    this.#pins.release(npc);
   }
 
   stats(): EngineStats {
@@ -168,7 +207,10 @@ class LlamaEngine implements Engine {
       resident: this.#closed ? [] : this.#contexts.current.pool.resident(),
       prefillMsPerToken: this.#rounds.prefillMsPerToken,
       decodeMsPerToken: this.#rounds.decodeMsPerToken,
-      pinned: [...this.#pins.keys()].filter((npc) => this.#isPinned(npc)),
+      pinned: this.#pins.pinned(),
+      kv: this.#pins.figures,
+      steps: this.#steps,
+      speculation: this.#parts.speculation.figures,
     };
   }
 
@@ -180,12 +222,20 @@ class LlamaEngine implements Engine {
     });
   }
 
+  async probe(signal: AbortSignal): Promise<void> {
+    // A prefix this short is neither saved nor shared.
+    const nobody = { npc: '', system: '.', examples: [], turns: [], player: '.' };
+    for await (const _ of this.generate(nobody, { maxTokens: 1, temperature: 0 }, signal));
+    signal.throwIfAborted();
+  }
+
   close(): Promise<void> {
     this.#closed ??= (async () => {
       this.#unwatch();
       for (const abort of this.#runs.keys()) abort.abort(closed());
       await Promise.all(this.#runs.values());
       await this.#contexts.close();
+      await this.#parts.draft?.close();
       await this.#loaded.llama.dispose();
     })();
     return this.#closed;
@@ -202,7 +252,7 @@ class LlamaEngine implements Engine {
       const leave = context.use();
       model = context.name;
       try {
-        const reason = await generation.run(context.prefixes);
+        const reason = await generation.run(context);
         this.#failures = 0;
         return { type: 'done', reason, usage: generation.usage, model, ...generation.certainty };
       } finally {
@@ -241,8 +291,9 @@ class LlamaEngine implements Engine {
     try {
       const { pool, prefixes } = context;
       await prefixes.ensure(npc, prefix, prefix.length, 'warm', signal);
-      // On disk is nearly as good; memory is only used where it takes no player's conversation.
-      if (pool.bestCommon(prefix) === prefix.length || !pool.hasRoom()) return;
+      if (pool.holds(prefix)) return;
+      // On disk is nearly as good; without a lease, memory is only used where it takes no player's conversation.
+      if (!this.#pins.isPinned(npc) && !pool.hasRoom()) return;
       const lease = await prefixes.lease(npc, prefix, prefix.length);
       await lease.giveBack('sound');
     } finally {
@@ -278,16 +329,23 @@ class LlamaEngine implements Engine {
     onAdapter?.('loaded', context.adapter);
     const { contextTokens } = context;
     log?.info({ model: context.name, adapter: context.adapter?.file, contextTokens }, 'model loaded');
+    const { mode } = this.#parts.speculation;
+    if (mode !== 'off' && !context.computesAlike)
+      log?.info(
+        { model: context.name },
+        'greedy answers are not guessed ahead: in batches this model computes otherwise',
+      );
   }
 
   #makeContext(adapter: Adapter | undefined): Promise<AdaptedContext> {
     const { concurrency, sequences } = this.#options;
     return AdaptedContext.make(this.#loaded, adapter, {
       ...this.#options,
-      // One more than can be taken at once, so that a character can be prepared while all places are taken.
-      sequences: Math.max(sequences, concurrency + 1),
+      sequences: sequencesOf({ sequences, concurrency }),
       rounds: this.#rounds,
-      isPinned: (npc) => this.#isPinned(npc),
+      pins: this.#pins,
+      salt: this.#options.prefix ?? '',
+      mayGuess: this.#parts.speculation.mode !== 'off',
     });
   }
 
@@ -322,12 +380,6 @@ class LlamaEngine implements Engine {
     const time = sleep(mostPrepareMs, undefined, { signal: late.signal }).catch(() => {});
     await Promise.race([done, time]);
     late.abort();
-  }
-
-  #isPinned(npc: string): boolean {
-    const until = this.#pins.get(npc);
-    if (until !== undefined && until <= Date.now()) this.#pins.delete(npc);
-    return until !== undefined && until > Date.now();
   }
 
   #mustBeOpen(): void {

@@ -15,9 +15,19 @@ const config = readConfigOrExit();
 function startEngine(log: Log, { engine }: Config, metrics: WorkerMetrics): Promise<Engine> {
   switch (engine) {
     case 'llama':
-      return createLlamaEngine({ ...config, log, onAdapter: metrics.onAdapter });
+      return createLlamaEngine({
+        ...config,
+        log,
+        onAdapter: metrics.onAdapter,
+        onSpeculation: metrics.onSpeculation,
+      });
     case 'triton':
-      return createTritonEngine({ ...tritonOptions(config), log, ...metrics.triton });
+      return createTritonEngine({
+        ...tritonOptions(config),
+        log,
+        ...metrics.triton,
+        onSpeculation: metrics.onSpeculation,
+      });
   }
 }
 

@@ -14,6 +14,7 @@ import { createLog, type Log } from '../runtime/log.ts';
 import { createRegistry, createWorkerMetrics, type WorkerMetrics } from '../runtime/metrics.ts';
 import type { Engine } from './engine.ts';
 import { startHealthServer } from './health-server.ts';
+import { VitalSigns } from './vital-signs.ts';
 import { warmCharacters } from './warm.ts';
 import { Worker } from './worker.ts';
 
@@ -30,6 +31,21 @@ export async function runWorker(
     const metrics = createWorkerMetrics(registry);
     const engine = life.add('engine', await startEngine(log, config, metrics), (e) => e.close());
     log.info({ engine: engine.name, model: engine.model }, 'engine ready');
+    const vitalSigns = new VitalSigns({
+      engine,
+      hangMs: config.hangMs,
+      log,
+      onProbe: (result) => metrics.probes.inc({ result }),
+      onReady: () => worker.readinessChanged(),
+      onHang: (words) => {
+        log.fatal({ detail: words }, 'the model hangs: this process ends, so that it is started again');
+        // An orderly end would wait for the thread that hangs.
+        process.kill(process.pid, 'SIGKILL');
+      },
+    });
+    life.add('vital signs', vitalSigns, (v) => v.close());
+    // Whoever hears a first beat may ask at once, so the model must have answered before.
+    await vitalSigns.begin();
 
     const redis = life.add(
       'redis',
@@ -78,6 +94,7 @@ export async function runWorker(
       state: (of) => readState(redis, keys, of),
       characters: characters.current,
       game: characters.game,
+      isReady: () => vitalSigns.notReady === undefined,
       tier: config.tier,
       contextTokens: config.contextTokens,
       metrics,
@@ -87,14 +104,13 @@ export async function runWorker(
     const health = await startHealthServer({
       port: config.metricsPort,
       registry,
-      notReady: async () => [
+      notReady: () => [
         ...(bus.connected ? [] : ['nats']),
-        ...(await engine.health().then(
-          () => [],
-          () => ['engine'],
-        )),
+        ...(vitalSigns.notReady === undefined ? [] : ['engine']),
       ],
+      hangs: () => vitalSigns.hangs,
     });
+    vitalSigns.watch();
     life.add('health', health, (h) => h.close());
     life.add('warm-up', warm, (w) => w.abort());
     life.add('streams', worker, (w) => w.drain());

@@ -23,6 +23,7 @@ import { type AnswerParts, answer, errorMessage, type Job, Stop } from './answer
 import { type CommitParts, commitTurn } from './commit.ts';
 import { Hold } from './hold.ts';
 import { OutgoingStream, type Target } from './outgoing-stream.ts';
+import { PinLeases } from './pin-leases.ts';
 
 export interface WorkerParts extends AnswerParts, CommitParts {
   readonly id: string;
@@ -30,6 +31,8 @@ export interface WorkerParts extends AnswerParts, CommitParts {
   readonly subjects: Subjects;
   /** The characters as they are now: their files may change while the worker runs. */
   readonly characters: () => ReadonlyMap<string, Character>;
+  /** Whether the model can be given work; while not, the worker says that it takes none, and takes none. */
+  readonly isReady: () => boolean;
   readonly config: Pick<
     Config,
     | 'concurrency'
@@ -51,6 +54,7 @@ interface Running extends Job {
 export class Worker {
   private readonly parts: WorkerParts;
   private readonly hold: Hold;
+  private readonly pins: PinLeases;
   private readonly queue: Running[] = [];
   private readonly running = new Set<Running>();
   /** Running and queued streams that a gateway may command, by session and stream. */
@@ -66,6 +70,7 @@ export class Worker {
   constructor(parts: WorkerParts) {
     this.parts = parts;
     this.hold = new Hold(parts.config);
+    this.pins = new PinLeases(parts);
     const { connection, subjects, tier, id } = parts;
     const listen = (subject: string, take: (m: Msg) => void, queue?: string) => {
       const callback = (error: Error | null, message: Msg) => {
@@ -89,6 +94,7 @@ export class Worker {
   /** Takes nothing new, sends what waits back to be asked elsewhere, lets what runs finish within `drainMs`. */
   async drain(): Promise<void> {
     this.draining = true;
+    this.pins.close();
     this.heartbeat.beatNow();
     for (const job of this.queue.splice(0)) this.refuseQueued(job);
     if (this.unfinished > 0) {
@@ -105,6 +111,11 @@ export class Worker {
     clearInterval(this.sweep);
     for (const subscription of this.subscriptions) subscription.unsubscribe();
     await this.parts.connection.flush().catch(() => {});
+  }
+
+  /** Tells gateways at once that it takes work again, or no longer. */
+  readinessChanged(): void {
+    this.heartbeat.beatNow();
   }
 
   private onGenerate(message: Msg): void {
@@ -159,7 +170,7 @@ export class Worker {
     const budgetMs = readHeaders(message.headers).budgetMs ?? this.parts.config.workerBudgetMs;
     if (budgetMs <= 0) return this.refuse(target, request.s, 'expired');
     const waits = this.running.size >= this.parts.config.concurrency;
-    if (this.draining || (waits && this.queue.length >= this.parts.config.queueLimit)) {
+    if (this.takesNothing || (waits && this.queue.length >= this.parts.config.queueLimit)) {
       return this.refuse(target, request.s, 'overloaded');
     }
 
@@ -196,6 +207,10 @@ export class Worker {
     this.startWaiting();
   }
 
+  private get takesNothing(): boolean {
+    return this.draining || !this.parts.isReady();
+  }
+
   private onControl(message: Msg): void {
     let control: Control;
     try {
@@ -203,7 +218,14 @@ export class Worker {
     } catch (error) {
       return this.parts.log.warn({ err: error }, 'a control message that cannot be read');
     }
-    if (control.op === 'probe') return void message.respond();
+    switch (control.op) {
+      case 'probe':
+        return void message.respond();
+      case 'pin':
+        return void message.respond(encode(this.pins.pin(control), 'msgpack'));
+      case 'release':
+        return this.pins.release(control);
+    }
     const key = Hold.key(control.session, control.s);
     switch (control.op) {
       case 'cancel': {
@@ -303,7 +325,7 @@ export class Worker {
       tier,
       model: engine.model,
       engine: engine.name,
-      draining: this.draining,
+      draining: this.takesNothing,
       active: this.running.size,
       queued: this.queue.length,
       concurrency: config.concurrency,
@@ -311,13 +333,15 @@ export class Worker {
       prefillMsPerToken: stats.prefillMsPerToken,
       decodeMsPerToken: stats.decodeMsPerToken,
       resident: [...stats.resident],
+      pinned: [...stats.pinned],
       continues: engine.continues,
     };
   }
 
   private measure(): void {
-    const { metrics } = this.parts;
+    const { metrics, engine } = this.parts;
     this.hold.sweep();
+    metrics.onKv(engine.stats());
     metrics.active.set(this.running.size);
     metrics.queued.set(this.queue.length);
     metrics.held.set(this.hold.size);

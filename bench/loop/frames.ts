@@ -1,10 +1,28 @@
 // The frames of a game loop and what is known of each: how long it took, how late it was, and how much of the thread's
-// CPU Parley had in it. Everything is allocated before the first frame.
+// CPU Parley had in it, and of which part. Everything is allocated before the first frame.
 
 export const framesPerSecond = 300;
 export const frameMs = 1_000 / framesPerSecond;
 /** A tenth of a frame: what Parley may use of one. */
 export const parleyMs = frameMs / 10;
+
+/** Frames before those that count: the arm before has left the caches, and the compiler, to something else. */
+export const leadFrames = framesPerSecond;
+
+/** What Parley does in a frame: takes news of the thread, is asked by the game, ticks, and what the event loop has. */
+export const parts = ['pump', 'call', 'tick', 'turn'] as const;
+/** A frame in which Parley used more than its part, with the CPU time of each. */
+export interface Drop {
+  readonly frame: number;
+  /** By `performance.now()`: begin and end of the frame's work. */
+  readonly from: number;
+  readonly to: number;
+  readonly ms: number;
+  readonly parts: readonly number[];
+  /** Questions that left in it, and situations that the cache answered. */
+  readonly asked: number;
+  readonly hits: number;
+}
 
 /** Sums of a run that can be added to those of another. */
 export interface FrameFigures {
@@ -24,6 +42,9 @@ export class Frames {
   readonly tick: Float32Array;
   readonly parley: Float32Array;
   readonly work: Float32Array;
+  /** CPU time of each of the `parts` in the frame that goes on; the game writes it. */
+  readonly now = new Float64Array(parts.length);
+  readonly drops: Drop[] = [];
   count = 0;
   late = 0;
   dropped = 0;
@@ -35,16 +56,25 @@ export class Frames {
     this.work = new Float32Array(most);
   }
 
-  /** One frame: the controller's tick, all of Parley, and the whole, in ms; and whether it ended after the next was due. */
-  add(tickMs: number, ofParleyMs: number, workMs: number, late: boolean): void {
+  /**
+   * One frame, once the thread has slept: begin and end of its work by `performance.now()`, the most CPU that Parley can
+   * have had of it, ms, and what it asked. The `parts` are taken from `now`, which begins anew.
+   */
+  add(from: number, to: number, mostMs: number, late: boolean, asked: number, hits: number): void {
+    const { now } = this;
     if (this.count >= this.work.length) return;
-    this.tick[this.count] = tickMs;
-    this.parley[this.count] = ofParleyMs;
-    this.work[this.count] = workMs;
+    const ms = Math.min(now[0]! + now[1]! + now[2]! + now[3]!, mostMs);
+    this.tick[this.count] = now[2]!;
+    this.parley[this.count] = ms;
+    this.work[this.count] = to - from;
     this.count++;
     if (late) this.late++;
-    if (ofParleyMs > parleyMs) this.dropped++;
-    if (ofParleyMs > this.worst) this.worst = ofParleyMs;
+    if (ms > parleyMs) {
+      this.dropped++;
+      this.drops.push({ frame: this.count, from, to, ms, parts: [...now], asked, hits });
+    }
+    if (ms > this.worst) this.worst = ms;
+    now.fill(0);
   }
 
   /** Of the frames since the last call. */

@@ -3,13 +3,13 @@
 // once, and sleeps. Driven by loop.ts; orders.ts says how.
 
 import { constants, PerformanceObserver } from 'node:perf_hooks';
-import { clientMind, createController, sharedMind } from '../../client/controller/index.ts';
+import { clientMind, createController, rehearse, sharedMind } from '../../client/controller/index.ts';
 import { randomly } from '../../tests/chaos/strikes.ts';
 import { Crowd, draw, side } from './crowd.ts';
-import { Frames, frameMs } from './frames.ts';
-import { obey, type RunResult, type World } from './orders.ts';
+import { Frames, frameMs, leadFrames } from './frames.ts';
+import { type Order, obey, type RunResult, type World } from './orders.ts';
 import { Players } from './players.ts';
-import { begin, used } from './thread-clock.ts';
+import { begin, ranInFrame, used } from './thread-clock.ts';
 
 const places = ['forge', 'inn', 'north_gate', 'market', 'well', 'bakery'];
 const habits = ['idle', 'walk', 'look', 'chatter', 'follow'] as const;
@@ -19,9 +19,12 @@ const roundM = 30;
 const noiseMs = 2_000;
 
 type Game = Awaited<ReturnType<typeof open>>;
+type RunOrder = Extract<Order, { op: 'run' }>;
 let game: Game | undefined;
 
 async function open(world: World) {
+  // As a game does while it loads.
+  rehearse();
   const players = await Players.connect(world);
   const npcs = createController({
     capacity: world.characters,
@@ -46,113 +49,174 @@ const numbersIn = (counters: object): Record<string, number> =>
   Object.fromEntries(Object.entries(counters).filter(([, value]) => typeof value === 'number'));
 
 /** Pauses of the garbage collector on this thread. */
-const collections = { count: 0, longestMs: 0 };
+const collections: { at: number; ms: number }[] = [];
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) {
-    const { duration, detail } = entry as PerformanceEntry & { detail: { kind: number } };
-    if (detail.kind === constants.NODE_PERFORMANCE_GC_WEAKCB) continue;
-    collections.count++;
-    collections.longestMs = Math.max(collections.longestMs, duration);
+    const { startTime, duration, detail } = entry as PerformanceEntry & { detail: { kind: number } };
+    if (detail.kind !== constants.NODE_PERFORMANCE_GC_WEAKCB)
+      collections.push({ at: startTime, ms: duration });
   }
 }).observe({ entryTypes: ['gc'] });
 
-/** Whether sockets are being cut, one a frame. */
-let cutting = false;
-
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
-const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-async function run(
-  { world, players, npcs, crowd, random }: Game,
-  arm: 'parley' | 'bare',
-  count: number,
-  saysPerSecond: number,
-): Promise<RunResult> {
-  const frames = new Frames(count);
-  const intentAgeMs: number[] = [];
-  const tally = (): Record<string, number> => ({
-    ...numbersIn(npcs.stats),
-    says: players.says,
-    pieces: players.pieces,
-    broken: players.broken,
-    reconnects: players.clients.reduce((total, { stats }) => total + stats.reconnects, 0),
-  });
-  const before = tally();
-  collections.count = 0;
-  collections.longestMs = 0;
-  let nextSayAt = performance.now();
-  let nextNoiseAt = nextSayAt + noiseMs;
-  let nextSampleAt = nextSayAt + 1_000;
-  let due = performance.now() + frameMs;
-  let last = due - frameMs;
-  const startedAt = last;
+/** A run of the loop. Its numbers change in place: variables of a closure would be garbage. */
+class Loop {
+  readonly #game: Game;
+  readonly #parley: boolean;
+  readonly #count: number;
+  readonly #saysPerSecond: number;
+  readonly #cutAt: number;
+  readonly #frames: Frames;
+  readonly #intentAgeMs: number[] = [];
+  readonly #rest = () => this.#sleep();
+  #finished!: (result: RunResult) => void;
+  #before: Record<string, number> = {};
+  #frame = -leadFrames;
+  #due = performance.now() + frameMs;
+  #last = this.#due - frameMs;
+  #startedAt = this.#last;
+  #nextSayAt = this.#last;
+  #nextNoiseAt = this.#last + noiseMs;
+  #nextSampleAt = this.#last + 1_000;
+  /** The least that drawing ever took: so much of a frame's CPU was surely not Parley's. */
+  #drawMs = Number.POSITIVE_INFINITY;
+  #asked = 0;
+  #hits = 0;
+  /** Whether sockets are being cut, one a frame. */
+  #cutting = false;
 
-  for (let i = 0; i < count; i++) {
+  constructor(game: Game, order: RunOrder) {
+    this.#game = game;
+    this.#parley = order.arm === 'parley';
+    this.#count = order.frames;
+    this.#saysPerSecond = order.saysPerSecond;
+    this.#cutAt = order.cutAt ?? Number.POSITIVE_INFINITY;
+    this.#frames = new Frames(order.frames);
+  }
+
+  run(): Promise<RunResult> {
+    return new Promise((resolve) => {
+      this.#finished = resolve;
+      ranInFrame();
+      this.#work();
+    });
+  }
+
+  /** The first half of a frame: what the game and Parley do in it. */
+  #work(): void {
+    const { world, crowd } = this.#game;
     const now = performance.now();
-    const dt = now - last;
-    last = now;
+    const dt = now - this.#last;
+    this.#last = now;
     const angle = now / 20_000;
     const playerX = side / 2 + roundM * Math.cos(angle);
     const playerY = side / 2 + roundM * Math.sin(angle);
-    let tickMs = 0;
-    let ofParleyMs = 0;
-    if (arm === 'parley') {
-      begin();
-      let isFull = players.pump();
-      if (now >= nextSayAt && !isFull) {
-        nextSayAt = now + 1_000 / saysPerSecond;
-        players.say();
-        isFull = true;
-      }
-      if (now >= nextNoiseAt) {
-        nextNoiseAt = now + noiseMs;
-        const startled = Math.floor(random() * npcs.size);
-        npcs.perceive(startled, 'noise', { x: playerX, y: playerY });
-      }
-      npcs.player(playerX, playerY);
-      // A network that goes does not ask for a moment that suits; but it is the kernel that works then, not the game.
-      if (cutting) cutting = players.cutNext();
-      ofParleyMs += used();
-      begin();
-      npcs.tick(now, dt, !isFull);
-      tickMs = used();
-      ofParleyMs += tickMs;
-      draw(npcs, npcs.size, playerX, playerY);
-    } else {
+    if (this.#parley) this.#parleyWorks(now, dt, playerX, playerY);
+    else {
       crowd.step(dt);
       draw(crowd, world.characters, playerX, playerY);
     }
     // Timers, callbacks, and what the collector makes of it all.
     begin();
-    await turn();
-    ofParleyMs += used();
+    setImmediate(this.#rest);
+  }
+
+  #parleyWorks(now: number, dt: number, playerX: number, playerY: number): void {
+    const { players, npcs, random } = this.#game;
+    const spent = this.#frames.now;
+    this.#asked = npcs.stats.asked;
+    this.#hits = npcs.stats.cacheHits;
+    begin();
+    let isFull = players.pump();
+    spent[0] = used();
+    begin();
+    if (now >= this.#nextSayAt && !isFull) {
+      this.#nextSayAt = now + 1_000 / this.#saysPerSecond;
+      players.say();
+      isFull = true;
+    }
+    if (now >= this.#nextNoiseAt) {
+      this.#nextNoiseAt = now + noiseMs;
+      const startled = Math.floor(random() * npcs.size);
+      npcs.perceive(startled, 'noise', { x: playerX, y: playerY });
+    }
+    npcs.player(playerX, playerY);
+    spent[1] = used();
+    begin();
+    npcs.tick(now, dt, !isFull);
+    spent[2] = used();
+    begin();
+    draw(npcs, npcs.size, playerX, playerY);
+    this.#drawMs = Math.min(this.#drawMs, used());
+    // It stands for a network that goes, which costs a game no call; what comes of it counts.
+    if (this.#frame === this.#cutAt) this.#cutting = true;
+    if (this.#cutting) this.#cutting = players.cutNext();
+  }
+
+  /** The second half: the sleep until the next frame, and the figures of this one. */
+  #sleep(): void {
+    const { npcs } = this.#game;
+    if (this.#parley) this.#frames.now[3] = used();
     const end = performance.now();
-    frames.add(tickMs, arm === 'parley' ? ofParleyMs : 0, end - now, end > due);
-    if (arm === 'parley' && end >= nextSampleAt) {
-      nextSampleAt = end + 1_000;
+    const from = this.#last;
+    const late = end > this.#due;
+    if (this.#parley && end >= this.#nextSampleAt) {
+      this.#nextSampleAt = end + 1_000;
       for (let c = 0; c < npcs.size; c++) {
         const age = npcs.intentAgeMs(c);
-        if (age >= 0) intentAgeMs.push(age);
+        if (age >= 0) this.#intentAgeMs.push(age);
       }
     }
     // A frame that was missed is not made up for.
-    while (due <= end) due += frameMs;
-    Atomics.wait(sleeper, 0, 0, due - performance.now());
-    due += frameMs;
+    while (this.#due <= end) this.#due += frameMs;
+    Atomics.wait(sleeper, 0, 0, this.#due - performance.now());
+    this.#due += frameMs;
+    const mostMs = ranInFrame() - this.#drawMs;
+    const { asked, cacheHits } = npcs.stats;
+    if (this.#frame >= 0)
+      this.#frames.add(from, end, mostMs, late, asked - this.#asked, cacheHits - this.#hits);
+    this.#frame++;
+    if (this.#frame === 0) {
+      this.#startedAt = performance.now();
+      this.#before = this.#tally();
+      collections.length = 0;
+    }
+    if (this.#frame < this.#count) this.#work();
+    else this.#finished(this.#result());
   }
 
-  const seconds = (performance.now() - startedAt) / 1_000;
-  const counts = Object.fromEntries(
-    Object.entries(tally()).map(([name, value]) => [name, value - before[name]!]),
-  );
-  return {
-    ...frames.take(),
-    load: { thinksPerSecond: counts.asked! / seconds, saysPerSecond: counts.says! / seconds },
-    collections: collections.count,
-    longestCollectionMs: collections.longestMs,
-    intentAgeMs,
-    counts,
-  };
+  #tally(): Record<string, number> {
+    const { npcs, players } = this.#game;
+    return {
+      ...numbersIn(npcs.stats),
+      says: players.says,
+      pieces: players.pieces,
+      broken: players.broken,
+      reconnects: players.clients.reduce((total, { stats }) => total + stats.reconnects, 0),
+    };
+  }
+
+  #result(): RunResult {
+    const seconds = (performance.now() - this.#startedAt) / 1_000;
+    const counts = Object.fromEntries(
+      Object.entries(this.#tally()).map(([name, value]) => [name, value - (this.#before[name] ?? 0)]),
+    );
+    return {
+      ...this.#frames.take(),
+      load: { thinksPerSecond: counts.asked! / seconds, saysPerSecond: counts.says! / seconds },
+      collections: collections.length,
+      longestCollectionMs: Math.max(0, ...collections.map(({ ms }) => ms)),
+      drops: this.#frames.drops.map((drop) => ({
+        ...drop,
+        collectionMs: collections
+          .filter(({ at }) => at >= drop.from && at <= drop.to)
+          .reduce((total, { ms }) => total + ms, 0),
+      })),
+      intentAgeMs: this.#intentAgeMs,
+      counts,
+    };
+  }
 }
 
 obey(async (order) => {
@@ -161,10 +225,6 @@ obey(async (order) => {
     return;
   }
   if (!game) throw new Error('open comes first');
-  if (order.op === 'run') return run(game, order.arm, order.frames, order.saysPerSecond);
-  if (order.op === 'cut') {
-    cutting = true;
-    return;
-  }
+  if (order.op === 'run') return new Loop(game, order).run();
   throw new Error(`the game does not ${order.op}`);
 });

@@ -1,6 +1,6 @@
 // What the loop bench says to its two processes, the game loop and the driver, and what they answer.
 
-import type { FrameFigures } from './frames.ts';
+import type { Drop, FrameFigures } from './frames.ts';
 
 export interface World {
   readonly url: string;
@@ -20,10 +20,12 @@ export type Order =
       readonly arm: 'parley' | 'bare';
       readonly frames: number;
       readonly saysPerSecond: number;
+      /** Every socket of the loop is cut from this frame on, one a frame. */
+      readonly cutAt?: number;
     }
   /** The driver asks so often. */
   | { readonly op: 'drive'; readonly ms: number; readonly load: Load }
-  /** Every socket is cut. */
+  /** Every socket of the driver is cut. */
   | { readonly op: 'cut' };
 
 /** What a run asked of the model. */
@@ -37,6 +39,8 @@ export interface RunResult extends FrameFigures {
   /** Garbage collections of the thread, and the longest, ms. */
   readonly collections: number;
   readonly longestCollectionMs: number;
+  /** Frames in which Parley used more than its part, with what was collected in them, ms. */
+  readonly drops: readonly (Drop & { readonly collectionMs: number })[];
   /** How old the intents were that characters acted on, ms, sampled once a second. */
   readonly intentAgeMs: readonly number[];
   readonly counts: Readonly<Record<string, number>>;

@@ -46,6 +46,7 @@ const extra = (
   facts: [],
   reminders: 0,
   rules: [],
+  wares: [],
   examples,
   asked,
 });

@@ -178,10 +178,15 @@ class RecordedEngine implements Engine {
       prefillMsPerToken: speed === 0 ? 0 : recording.prefillMsPerToken / speed,
       decodeMsPerToken: this.#decodeMsPerToken,
       pinned: [...this.#pins.keys()].filter((npc) => this.#isPinned(npc)),
+      steps: 0,
     };
   }
 
   async health(): Promise<void> {
+    this.#mustBeOpen();
+  }
+
+  async probe(): Promise<void> {
     this.#mustBeOpen();
   }
 

@@ -24,6 +24,9 @@ export interface TritonOptions {
   readonly slots: number;
   readonly contextTokens: number;
   readonly threads: number;
+  /** Another model repository than tiers/gold/repository, and folders of Python packages that its models need. */
+  readonly models?: string;
+  readonly packages?: readonly string[];
   readonly onLog?: (line: string) => void;
 }
 
@@ -96,6 +99,15 @@ export class TritonServer extends Service<void> {
     return `http://127.0.0.1:${this.bound.metrics}/metrics`;
   }
 
+  get httpUrl(): string {
+    return `http://127.0.0.1:${this.bound.http}`;
+  }
+
+  /** The HTTP server of the llama.cpp in its model `tensorrt_llm`: the same model without Triton around it. */
+  get modelUrl(): string {
+    return `http://127.0.0.1:${this.bound.model}`;
+  }
+
   /** Starts it. Free ports that somebody else took in between are replaced by others. */
   override async start(): Promise<void> {
     sweep(this.ports && this.regions);
@@ -128,12 +140,13 @@ export class TritonServer extends Service<void> {
 
   protected override spec(): ChildSpec {
     const { folder, home, model, adapter, slots, contextTokens, threads, onLog } = this.options;
+    const { models = join(repository, 'tiers', 'gold', 'repository'), packages = [] } = this.options;
     const { grpc, http, metrics } = this.bound;
     const server = join(folder, 'pytriton', 'tritonserver');
     return {
       command: join(server, 'bin', 'tritonserver'),
       args: [
-        `--model-repository=${join(repository, 'tiers', 'gold', 'repository')}`,
+        `--model-repository=${models}`,
         `--backend-directory=${join(server, 'backends')}`,
         `--backend-config=python,shm-region-prefix-name=${this.regions}`,
         '--grpc-address=127.0.0.1',
@@ -153,7 +166,7 @@ export class TritonServer extends Service<void> {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
         LD_LIBRARY_PATH: join(folder, 'nvidia_pytriton.libs'),
-        LOCAL_MODEL_PATH: [folder, join(repository, 'tiers', 'gold')].join(':'),
+        LOCAL_MODEL_PATH: [folder, join(repository, 'tiers', 'gold'), ...packages].join(':'),
         LOCAL_MODEL_FILE: model || join(home, 'cache', 'models', defaultModelFile),
         LOCAL_MODEL_ADAPTER: adapter ?? '',
         LOCAL_MODEL_PORT: String(this.bound.model),

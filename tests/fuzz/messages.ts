@@ -110,6 +110,8 @@ const controls = fc.oneof(
     { ...versions, withKept: fc.boolean() },
   ),
   map({ op: is('probe') }, { v: is(1) }),
+  map({ op: is('pin'), npc, holder: ids, forMs: fc.integer({ min: 1, max: 300_000 }) }, { v: is(1) }),
+  map({ op: is('release'), npc, holder: ids }, { v: is(1) }),
 );
 
 const beats = map(
@@ -127,6 +129,7 @@ const beats = map(
     prefillMsPerToken: fc.double({ min: 0, max: 1e6, noNaN: true }),
     decodeMsPerToken: fc.double({ min: 0, max: 1e6, noNaN: true }),
     resident: fc.array(ids, { maxLength: 5 }),
+    pinned: fc.array(ids, { maxLength: 5 }),
     continues: fc.constantFrom('text', 'none'),
   },
   { v: is(1) },

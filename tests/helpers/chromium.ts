@@ -45,13 +45,14 @@ export class VillagePage {
   /** What the console reported as an error, what was thrown, and what could not be loaded. */
   readonly faults: string[] = [];
 
-  /** The village with the first card closed, once the player is in it and connected. */
+  /** The village with the first card closed, once the player is in it and connected. `first` is a script before its own. */
   static async open(
     browser: Browser,
     url: string,
-    { play = true, ...options }: BrowserContextOptions & { play?: boolean } = {},
+    { play = true, first, ...options }: BrowserContextOptions & { play?: boolean; first?: string } = {},
   ): Promise<VillagePage> {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+    if (first) await context.addInitScript(first);
     const village = new VillagePage(await context.newPage());
     await village.page.goto(url);
     await village.until((demo) => demo.state === 'online');

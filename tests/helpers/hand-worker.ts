@@ -109,6 +109,7 @@ export class HandWorker implements AsyncDisposable {
   private told(message: Msg): void {
     const control = readControl(message.data);
     if (control.op === 'probe') return void message.respond();
+    if (control.op === 'pin' || control.op === 'release') return;
     const answer = this.answers.findLast(
       ({ request }) => request.session === control.session && request.s === control.s,
     );

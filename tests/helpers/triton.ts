@@ -45,6 +45,15 @@ function membersOf(group: number): string[] {
   });
 }
 
+/** The process in which the model `tensorrt_llm` runs. */
+export function modelProcessOf(group: number): number {
+  const id = membersOf(group).find((member) =>
+    readFileSync(`/proc/${member}/cmdline`, 'utf8').includes('/tensorrt_llm/'),
+  );
+  if (id === undefined) throw new Error('no process of this group runs tensorrt_llm');
+  return Number(id);
+}
+
 /** Their command lines. */
 export function processesOf(group: number): string[] {
   return membersOf(group).map((id) => {

@@ -2,7 +2,7 @@
 // way: tokens, a place, a server, its stream. What a server says and is stands in triton/*.ts, beginning with
 // server.ts. Knows no bus, no player and no character file.
 
-import { randomInt, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../runtime/config.ts';
 import {
   type Chunk,
@@ -13,17 +13,15 @@ import {
   type Prompt,
 } from '../engine.ts';
 import { Slots } from '../llama/slots.ts';
-import { goesOn, TextAnswer, TokenAnswer } from './triton/answer.ts';
-import { renderText } from './triton/chat-templates.ts';
+import { Speculation, type SpeculationMode, type SpeculationOptions } from './speculation.ts';
 import { asFault } from './triton/client.ts';
 import { TritonFault } from './triton/fault.ts';
-import { Adapters, loraTensors } from './triton/lora.ts';
+import { type GenerationParts, generateOn, Pace, render, type Wanted } from './triton/generation.ts';
+import { Adapters } from './triton/lora.ts';
+import { TritonPins } from './triton/pins.ts';
 import { ServerPool } from './triton/pool.ts';
-import { textInputs, tokenInputs } from './triton/requests.ts';
-import { type RetentionRange, retentionRanges } from './triton/retention.ts';
-import { orAborted, type ServerOptions, TritonServer } from './triton/server.ts';
-import { streamInfer } from './triton/stream.ts';
-import { inferRequest } from './triton/tensors.ts';
+import type { RetentionRange } from './triton/retention.ts';
+import { type ServerOptions, TritonServer } from './triton/server.ts';
 
 export interface TritonOptions extends Omit<ServerOptions, 'address' | 'metricsUrl'> {
   /** host:port of each server's gRPC service, and the metrics pages in the same order (fewer or none will do). */
@@ -39,7 +37,15 @@ export interface TritonOptions extends Omit<ServerOptions, 'address' | 'metricsU
   readonly readyMs: number;
   /** Manifest of LoRA adapters by character; empty for none. */
   readonly adapters: string;
-  /** What TensorRT-LLM is to keep of a prompt. `until` is the end of the character's lease, if it has one. */
+  /** Part of the KV cache that leases may hold, 0 to 1; half of it when absent. */
+  readonly kvPinShare?: number;
+  /** Whether a draft model beside the model is asked to guess ahead; `off` when absent. */
+  readonly speculation?: SpeculationMode;
+  /** Tokens that it guesses at once at most; 4 when absent. */
+  readonly speculationTokens?: number;
+  /** Hears of every answer in which something was guessed. */
+  readonly onSpeculation?: SpeculationOptions['onStep'];
+  /** What TensorRT-LLM is to keep of a prompt, and until when (ms since the epoch) where the character has a lease. */
   readonly retention?: (prefix: number, until: number | undefined) => RetentionRange[];
 }
 
@@ -58,6 +64,9 @@ export function tritonOptions(config: Config): TritonOptions {
     readyMs: config.tritonReadyMs,
     contextTokens: config.contextTokens,
     concurrency: config.concurrency,
+    kvPinShare: config.kvPinShare,
+    speculation: config.speculation,
+    speculationTokens: config.speculationTokens,
   };
 }
 
@@ -80,8 +89,8 @@ export async function createTritonEngine(options: TritonOptions): Promise<Engine
 
 /** An answer needs room for at least so many tokens, or the prompt counts as too long. */
 const leastAnswerTokens = 16;
-/** Weight of the newest measurement in the moving averages. */
-const newest = 0.1;
+/** How often a character that waits to be warmed looks for a place that no stream wants. */
+const lookMs = 100;
 
 class TritonEngine implements Engine {
   readonly name = 'triton';
@@ -90,23 +99,44 @@ class TritonEngine implements Engine {
   readonly #options: TritonOptions;
   readonly #pool: ServerPool;
   readonly #slots: Slots;
-  readonly #adapters: Adapters;
-  readonly #pins = new Map<string, number>();
+  readonly #parts: GenerationParts;
+  readonly #pins: TritonPins;
+  readonly #pace = new Pace();
+  readonly #speculation: Speculation;
+  /** Characters are warmed one at a time; the one that is may have to give way. */
+  readonly #warmPlace = new Slots(1);
+  #warming: { readonly npc: string; readonly stop: AbortController } | undefined;
   readonly #closed = new AbortController();
   readonly #runs = new Set<Promise<void>>();
-  #prefillMs = 0;
-  #decodeMs = 0;
 
   constructor(options: TritonOptions) {
     this.#options = options;
     this.model = options.model;
+    const { speculation: mode = 'off', speculationTokens: most = 4, onSpeculation: onStep } = options;
+    this.#speculation = new Speculation({ mode, most, onStep });
     this.#pool = new ServerPool(
       options.servers.map((address, i) => {
         return new TritonServer({ ...options, address, metricsUrl: options.metricsUrls[i] ?? '' });
       }),
     );
     this.#slots = new Slots(options.concurrency);
-    this.#adapters = new Adapters(options.adapters);
+    this.#pins = new TritonPins({
+      pool: this.#pool,
+      share: options.kvPinShare ?? 0.5,
+      touch: (prompt) =>
+        this.warm(prompt, this.#closed.signal).catch((error) => {
+          if (!this.#closed.signal.aborted) throw error;
+        }),
+      log: options.log,
+    });
+    this.#parts = {
+      model: this.model,
+      adapters: new Adapters(options.adapters),
+      pins: this.#pins,
+      pace: this.#pace,
+      speculation: this.#speculation,
+      options,
+    };
   }
 
   async start(): Promise<void> {
@@ -120,7 +150,41 @@ class TritonEngine implements Engine {
       : 'none';
   }
 
-  async *generate(prompt: Prompt, options: GenerateOptions, signal: AbortSignal): AsyncGenerator<Chunk> {
+  generate(prompt: Prompt, options: GenerateOptions, signal: AbortSignal): AsyncGenerator<Chunk> {
+    return this.#generate(prompt, options, signal, true);
+  }
+
+  /**
+   * One token of an answer to nobody: what is computed on the way is the prefix. A stream that finds no place takes the one
+   * of a character that is being warmed, which begins again when a place is free.
+   */
+  async warm(prompt: Prompt, signal: AbortSignal): Promise<void> {
+    const freePlace = await this.#warmPlace.take(signal);
+    try {
+      const once = { ...prompt, turns: [], player: prompt.player || '.', said: '' };
+      for (;;) {
+        while (this.#slots.taken >= this.#slots.size && !signal.aborted) await sleep(lookMs);
+        signal.throwIfAborted();
+        const stop = new AbortController();
+        this.#warming = { npc: prompt.npc, stop };
+        const either = AbortSignal.any([signal, stop.signal]);
+        let done = false;
+        for await (const chunk of this.#generate(once, { maxTokens: 1, temperature: 0 }, either, false))
+          done = chunk.type === 'done' && chunk.reason !== 'aborted';
+        if (done) return;
+      }
+    } finally {
+      this.#warming = undefined;
+      freePlace();
+    }
+  }
+
+  async *#generate(
+    prompt: Prompt,
+    options: GenerateOptions,
+    signal: AbortSignal,
+    live: boolean,
+  ): AsyncGenerator<Chunk> {
     const spent = { prompt: 0, cached: 0, completion: 0 };
     if (signal.aborted) return yield { type: 'done', reason: 'aborted', usage: spent };
     this.#mustBeOpen();
@@ -131,12 +195,13 @@ class TritonEngine implements Engine {
     });
     this.#runs.add(run);
     let freePlace = () => {};
-    const usage = { of: () => spent as Extract<Chunk, { type: 'done' }>['usage'] };
+    const usage: Wanted['usage'] = { of: () => spent };
     try {
       const sized = await this.#size(prompt, options, either);
       usage.of = () => ({ ...spent, prompt: sized.tokens });
+      if (live) this.#takeFromWarming(prompt.npc);
       freePlace = await this.#slots.take(either);
-      yield* this.#anywhere(prompt, options, sized, either, usage);
+      yield* this.#anywhere({ prompt, options, signal: either, usage, live }, sized);
     } catch (error) {
       if (this.#closed.signal.aborted) throw closed();
       if (!signal.aborted) throw this.#asEngineError(error);
@@ -148,20 +213,18 @@ class TritonEngine implements Engine {
     }
   }
 
-  async warm(prompt: Prompt, signal: AbortSignal): Promise<void> {
-    // One token of an answer to nobody: what is computed on the way is the prefix.
-    const once = { ...prompt, turns: [], player: prompt.player || '.', said: '' };
-    for await (const chunk of this.generate(once, { maxTokens: 1, temperature: 0 }, signal)) {
-      if (chunk.type === 'done' && chunk.reason === 'aborted') signal.throwIfAborted();
-    }
+  /** Who warms gives way to who speaks, unless that is to the same character, whose prefix it would have to wait for anyway. */
+  #takeFromWarming(npc: string): void {
+    if (this.#slots.taken < this.#slots.size || this.#warming?.npc === npc) return;
+    this.#warming?.stop.abort(new Error('a stream needs the place'));
   }
 
   pin(npc: string, until: number): void {
-    this.#pins.set(npc, until);
+    this.#pins.pin(npc, until);
   }
 
   release(npc: string): void {
-    this.#pins.delete(npc);
+    this.#pins.book.release(npc);
   }
 
   stats(): EngineStats {
@@ -169,9 +232,12 @@ class TritonEngine implements Engine {
       concurrency: this.#slots.size,
       active: this.#slots.taken,
       resident: [...new Set(this.#pool.servers.flatMap((server) => server.resident))],
-      prefillMsPerToken: this.#prefillMs,
-      decodeMsPerToken: this.#decodeMs,
-      pinned: [...this.#pins.keys()].filter((npc) => this.#leaseOf(npc) !== undefined),
+      prefillMsPerToken: this.#pace.prefillMs,
+      decodeMsPerToken: this.#pace.decodeMs,
+      pinned: this.#pins.book.pinned(),
+      kv: this.#pins.book.figures,
+      steps: undefined,
+      speculation: this.#speculation.figures,
     };
   }
 
@@ -184,6 +250,15 @@ class TritonEngine implements Engine {
       throw new EngineError('unavailable', 'The KV cache of every Triton server is full and requests wait.');
   }
 
+  async probe(signal: AbortSignal): Promise<void> {
+    this.#mustBeOpen();
+    if (this.#pool.up.length === 0) throw this.#pool.fault();
+    await Promise.any(this.#pool.up.map((server) => server.probe(signal))).catch(() => {
+      signal.throwIfAborted();
+      throw this.#pool.fault();
+    });
+  }
+
   async close(): Promise<void> {
     this.#closed.abort(closed());
     await Promise.all(this.#runs);
@@ -191,26 +266,21 @@ class TritonEngine implements Engine {
   }
 
   /** Tries one server after the other until one has begun to answer. */
-  async *#anywhere(
-    prompt: Prompt,
-    options: GenerateOptions,
-    sized: Sized,
-    signal: AbortSignal,
-    usage: { of: () => Extract<Chunk, { type: 'done' }>['usage'] },
-  ): AsyncGenerator<Chunk> {
+  async *#anywhere(wanted: Wanted, sized: Sized): AsyncGenerator<Chunk> {
+    const { npc } = wanted.prompt;
     const tried = new Set<TritonServer>();
     for (;;) {
-      const server = this.#pool.choose(prompt.npc, sized.prefix, this.stats(), tried);
+      const server = this.#pool.choose(npc, sized.prefix, this.stats(), tried);
       tried.add(server);
       let begun = false;
       try {
-        for await (const chunk of this.#on(server, prompt, options, signal, usage)) {
+        for await (const chunk of generateOn(server, this.#parts, wanted)) {
           begun = true;
           yield chunk;
         }
         return;
       } catch (error) {
-        if (signal.aborted) throw error;
+        if (wanted.signal.aborted) throw error;
         const fault = asFault(error, server.address);
         server.failed(fault);
         if (begun || !fault.elsewhere || this.#pool.up.every((other) => tried.has(other))) throw fault;
@@ -218,86 +288,11 @@ class TritonEngine implements Engine {
     }
   }
 
-  /** One generation on one server. */
-  async *#on(
-    server: TritonServer,
-    prompt: Prompt,
-    options: GenerateOptions,
-    signal: AbortSignal,
-    usage: { of: () => Extract<Chunk, { type: 'done' }>['usage'] },
-  ): AsyncGenerator<Chunk> {
-    const { repository } = server;
-    const { tokenizer, template } = repository;
-    const rendered = await this.#render(server, prompt, signal);
-    const maxTokens = Math.min(options.maxTokens, this.#options.contextTokens - 1 - rendered.tokens.length);
-    const adapter = await this.#adapters.of(prompt.npc);
-    const leave = await server.enter(prompt.npc, signal);
-    server.running++;
-    try {
-      const lora = adapter && loraTensors(adapter, server.adapters.has(adapter.taskId));
-      const shared = {
-        options,
-        maxTokens,
-        lora,
-        seed: options.seed ?? randomInt(2 ** 31),
-        has: (name: string) => repository.inputs.has(name),
-      };
-      const ranges = (this.#options.retention ?? retentionRanges)(rendered.prefix, this.#leaseOf(prompt.npc));
-      const inputs = tokenizer
-        ? tokenInputs({ ...shared, tokens: rendered.tokens, endToken: tokenizer.endToken, retention: ranges })
-        : textInputs({ ...shared, text: renderText(template, prompt).text });
-      const about = {
-        prompt: rendered.tokens.length,
-        options,
-        maxTokens,
-        continues: goesOn(prompt, rendered.trailing),
-      };
-      const { tokensPerBlock } = server.figures;
-      const answer = tokenizer
-        ? new TokenAnswer(tokenizer, about, tokensPerBlock)
-        : new TextAnswer(repository.accumulates, about, tokensPerBlock);
-      usage.of = () => answer.usage;
-      const { firstTokenMs: firstMs, silentMs } = this.#options;
-      const limits = { firstMs, silentMs, answers: maxTokens + 8 };
-      let before = performance.now();
-      let first = true;
-      const request = inferRequest(repository.model, randomUUID(), inputs);
-      for await (const outputs of streamInfer(server.client, request, limits, signal)) {
-        const pieces = [...answer.take(outputs)];
-        const ms = performance.now() - before;
-        server.heard();
-        if (first) {
-          if (lora) server.adapters.add(lora.taskId);
-          server.used(prompt.npc, rendered.prefix, (npc) => this.#leaseOf(npc) !== undefined);
-          leave?.();
-          const { prompt: all, cached } = answer.usage;
-          this.#prefillMs = average(this.#prefillMs, ms / Math.max(1, all - cached));
-        } else this.#decodeMs = average(this.#decodeMs, ms);
-        first = false;
-        yield* pieces;
-        before = performance.now();
-        if (answer.reason) break;
-      }
-      if (!answer.reason) yield* answer.end();
-      const confidence = options.schema === undefined ? undefined : answer.confidence;
-      yield {
-        type: 'done',
-        reason: answer.reason ?? 'stop',
-        usage: answer.usage,
-        model: this.model,
-        ...(confidence !== undefined && { confidence }),
-      };
-    } finally {
-      server.running--;
-      leave?.();
-    }
-  }
-
   /** How long the prompt is, before a place is taken for it. Throws EngineError `prompt_too_long`. */
   async #size(prompt: Prompt, options: GenerateOptions, signal: AbortSignal): Promise<Sized> {
     const [server] = this.#pool.up;
     if (!server) throw this.#pool.fault();
-    const { tokens, prefix } = await this.#render(server, prompt, signal);
+    const { tokens, prefix } = await render(server, prompt, signal);
     const { contextTokens } = this.#options;
     if (contextTokens - 1 - tokens.length < Math.min(leastAnswerTokens, options.maxTokens)) {
       throw new TritonFault(
@@ -306,19 +301,6 @@ class TritonEngine implements Engine {
       );
     }
     return { tokens: tokens.length, prefix };
-  }
-
-  async #render(server: TritonServer, prompt: Prompt, signal: AbortSignal): Promise<Rendered> {
-    const { tokenizer, template } = server.repository;
-    if (tokenizer) return orAborted(tokenizer.render(prompt), signal);
-    // Nobody tells how many tokens a text has until it was answered: the model refuses what is too long.
-    return { tokens: [], prefix: 0, trailing: renderText(template, prompt).trailing };
-  }
-
-  #leaseOf(npc: string): number | undefined {
-    const until = this.#pins.get(npc);
-    if (until !== undefined && until <= Date.now()) this.#pins.delete(npc);
-    return this.#pins.get(npc);
   }
 
   #mustBeOpen(): void {
@@ -338,16 +320,6 @@ interface Sized {
   /** Tokens of the prompt, and of these the character's own; 0 where only the model knows. */
   readonly tokens: number;
   readonly prefix: number;
-}
-
-interface Rendered {
-  readonly tokens: readonly number[];
-  readonly prefix: number;
-  readonly trailing: string;
-}
-
-function average(before: number, value: number): number {
-  return before === 0 ? value : before + newest * (value - before);
 }
 
 function closed(): EngineError {

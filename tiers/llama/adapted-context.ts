@@ -7,11 +7,13 @@ import { join } from 'node:path';
 import type { LlamaContext, LlamaModel } from 'node-llama-cpp';
 import { type Adapter, labelOf } from '../adapters.ts';
 import { EngineError } from '../engine.ts';
+import type { KvPins } from '../gold/kv-pins.ts';
 import { type EngineLog, type LoadedModel, words } from './load-model.ts';
 import { PrefixStates } from './prefix-states.ts';
 import { Prefixes } from './prefixes.ts';
 import type { Rounds } from './rounds.ts';
 import { SequencePool } from './sequence-pool.ts';
+import { computesAlike } from './speculation.ts';
 
 export interface ContextOptions {
   /** PARLEY_HOME: saved prefixes lie under `cache/states`. */
@@ -21,7 +23,11 @@ export interface ContextOptions {
   readonly threads: number;
   /** One for all contexts of a model: steps are never taken side by side. */
   readonly rounds: Rounds;
-  readonly isPinned: (npc: string) => boolean;
+  readonly pins: KvPins;
+  /** Keeps saved prefixes of several games apart. */
+  readonly salt: string;
+  /** Whether anybody may want to guess ahead: then the context is looked at closely once. */
+  readonly mayGuess: boolean;
   readonly log?: EngineLog;
 }
 
@@ -36,6 +42,8 @@ export class AdaptedContext {
   readonly prefixes: Prefixes;
   /** Longest prompt and answer together. */
   readonly contextTokens: number;
+  /** Whether a token among several is computed to the last bit as one alone; false where nobody asked. */
+  readonly computesAlike: boolean;
   readonly #context: LlamaContext;
   readonly #retiring = new AbortController();
   #users = 0;
@@ -60,7 +68,8 @@ export class AdaptedContext {
         failedCreationRemedy: false,
         ...(adapter ? { lora: { adapters: [{ filePath: adapter.file }] } } : {}),
       });
-      return new AdaptedContext(loaded, context, adapter, options);
+      const alike = options.mayGuess && (await computesAlike(context));
+      return new AdaptedContext(loaded, context, adapter, options, alike);
     } catch (cause) {
       const why = [words(cause), ...loaded.complaints].join('; ');
       const what = adapter
@@ -79,21 +88,24 @@ export class AdaptedContext {
     loaded: LoadedModel,
     context: LlamaContext,
     adapter: Adapter | undefined,
-    { home, rounds, isPinned, log }: ContextOptions,
+    { home, rounds, pins, salt, log }: ContextOptions,
+    alike: boolean,
   ) {
+    this.computesAlike = alike;
     this.#context = context;
     this.adapter = adapter;
     this.name = adapter ? `${loaded.name}+${labelOf(adapter)}` : loaded.name;
     this.contextTokens = context.contextSize;
-    this.pool = new SequencePool(context, isPinned);
+    this.pool = new SequencePool(context, pins);
     // Changes whenever saved KV state could no longer fit: other weights, adapter, llama.cpp or context.
     const identity = createHash('sha256')
       .update(JSON.stringify([loaded.llama.llamaCppRelease, context.contextSize]))
       .update(loaded.sample)
       .update(adapter?.sha256 ?? '')
+      .update(salt)
       .digest('hex');
     const states = new PrefixStates(join(home, 'cache', 'states'), identity, log);
-    this.prefixes = new Prefixes(this.pool, states, rounds);
+    this.prefixes = new Prefixes(this.pool, states, rounds, pins);
   }
 
   /** Somebody decodes with it from now on, until the function that is returned is called. */

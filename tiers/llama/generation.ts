@@ -9,11 +9,14 @@ import type {
   Token,
 } from 'node-llama-cpp';
 import { type Chunk, EngineError, type GenerateOptions, type Prompt, type Usage } from '../engine.ts';
+import type { Speculation } from '../gold/speculation.ts';
 import type { ChatTemplate, Rendered } from './chat-template.ts';
+import type { DraftModel } from './draft-model.ts';
 import type { Grammars } from './grammars.ts';
 import type { Outlet } from './outlet.ts';
 import type { Prefixes } from './prefixes.ts';
 import type { Rounds } from './rounds.ts';
+import { type Decoded, Steps } from './speculation.ts';
 import { TextStream } from './text-stream.ts';
 
 export interface GenerationParts {
@@ -22,6 +25,16 @@ export interface GenerationParts {
   readonly grammars: Grammars;
   /** Prompt and answer together. */
   readonly contextTokens: number;
+  /** Says whether and how far to guess ahead. */
+  readonly speculation: Speculation;
+  readonly draft?: DraftModel;
+}
+
+/** What a generation needs of the context that it runs in (adapted-context.ts). */
+export interface Place {
+  readonly prefixes: Prefixes;
+  /** Whether a token among several is computed to the last bit as one alone. */
+  readonly computesAlike: boolean;
 }
 
 export interface Wanted {
@@ -82,10 +95,10 @@ export class Generation {
   }
 
   /**
-   * Streams the answer into the outlet; to be called with a place, and the prefixes of the context that it is to run
-   * in. Rejects with the reason of the abort, or an error.
+   * Streams the answer into the outlet; to be called when there is room, with the context that it is to run in.
+   * Rejects with the reason of the abort, or an error.
    */
-  async run(prefixes: Prefixes): Promise<'stop' | 'length'> {
+  async run({ prefixes, computesAlike }: Place): Promise<'stop' | 'length'> {
     const { npc } = this.#wanted.prompt;
     const { tokens, prefix } = this.#rendered;
     const computed = await prefixes.ensure(npc, tokens, prefix, 'live', this.#wanted.signal);
@@ -95,7 +108,7 @@ export class Generation {
       const common = Math.min(lease.common, tokens.length - 1);
       this.#cached = Math.max(0, common - computed);
       await this.#prefill(lease.sequence, common);
-      return await this.#decode(lease.sequence);
+      return await this.#decode(lease.sequence, this.#mayGuess(computesAlike));
     } finally {
       await lease.giveBack(this.#sound ? 'sound' : 'spoilt');
     }
@@ -119,9 +132,14 @@ export class Generation {
     });
   }
 
-  async #decode(sequence: LlamaContextSequence): Promise<'stop' | 'length'> {
+  /** The most probable token must be the same with guesses and without; what is drawn by lot follows the same odds. */
+  #mayGuess(computesAlike: boolean): boolean {
+    return this.#parts.speculation.mode !== 'off' && (computesAlike || this.#wanted.options.temperature > 0);
+  }
+
+  async #decode(sequence: LlamaContextSequence, mayGuess: boolean): Promise<'stop' | 'length'> {
     const { prompt, options, signal, outlet } = this.#wanted;
-    const { template, rounds } = this.#parts;
+    const { template, rounds, speculation, draft } = this.#parts;
     const { tokens, trailing } = this.#rendered;
     const text = new TextStream<Token>(
       (cut, before) => template.detokenize(cut, before),
@@ -131,24 +149,41 @@ export class Generation {
     const emit = (piece: { text: string; tokens: number } | undefined) => {
       if (piece) outlet.push({ type: 'text', ...piece });
     };
+    // What the model has chosen, of which the reader has had #said.
+    const drawn: Token[] = [];
     const grammar = options.schema && (await this.#parts.grammars.stateFor(options.schema));
     // Probabilities cost a sorting of the vocabulary, so they are only asked for where they are used.
     const source = sequence.evaluateWithMetadata(
       tokens.slice(-1),
       { confidence: grammar !== undefined } as { confidence: true },
-      sampling(options, this.#said, grammar),
+      sampling(options, drawn, grammar),
     );
+    const guesser = mayGuess ? draft?.begin(prompt.npc, tokens, rounds, signal) : undefined;
+    const steps = new Steps({
+      sequence,
+      source,
+      prompt: tokens,
+      drawn,
+      ends: (token) => template.ends(token),
+      ...(mayGuess && { speculation: { control: speculation, guesser } }),
+    });
+    let ahead: Decoded[] = [];
     let whole = '';
     const leave = rounds.enter();
     try {
       while (true) {
         await outlet.ready(signal);
-        const next = await rounds.decode(prompt.npc, signal, () => this.#step(() => source.next()));
-        if (next.done || template.ends(next.value.token)) {
+        if (ahead.length === 0) {
+          const room = this.#maxTokens - this.#said.length;
+          const step = () => this.#step(() => steps.next(room, rounds.mostStepMs));
+          ahead = [...(await rounds.decode(prompt.npc, signal, step))];
+        }
+        const next = ahead.shift();
+        if (!next || template.ends(next.token)) {
           emit(text.end());
           return 'stop';
         }
-        const { token, confidence } = next.value;
+        const { token, confidence = 0 } = next;
         this.#said.push(token);
         if (grammar) this.#logProbability += Math.log(Math.max(confidence, 1e-9));
         const piece = text.push(token);
@@ -164,7 +199,8 @@ export class Generation {
       }
     } finally {
       leave();
-      await source.return();
+      await steps.close();
+      await guesser?.end();
     }
   }
 
@@ -189,10 +225,10 @@ function isWhole(text: string): boolean {
   }
 }
 
-/** The library's options; `said` grows while it reads them. */
+/** The library's options; `drawn` grows while it reads them. */
 function sampling(
   options: GenerateOptions,
-  said: readonly Token[],
+  drawn: readonly Token[],
   grammar: LlamaGrammarEvaluationState | undefined,
 ): SequenceEvaluateOptions {
   const penalty = options.repeatPenalty ?? 1;
@@ -209,7 +245,7 @@ function sampling(
       : {
           repeatPenalty: {
             penalty,
-            punishTokens: () => said.slice(-repeatWindow),
+            punishTokens: () => drawn.slice(-repeatWindow),
             maxPunishTokens: repeatWindow,
           },
         }),

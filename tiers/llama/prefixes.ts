@@ -3,6 +3,8 @@
 // given up when all of them have.
 
 import type { Token } from 'node-llama-cpp';
+import type { Whereabouts } from '../engine.ts';
+import type { KvPins } from '../gold/kv-pins.ts';
 import type { PrefixStates } from './prefix-states.ts';
 import type { Rounds } from './rounds.ts';
 import type { Lease, SequencePool } from './sequence-pool.ts';
@@ -21,12 +23,14 @@ export class Prefixes {
   readonly #pool: SequencePool;
   readonly #states: PrefixStates;
   readonly #rounds: Rounds;
+  readonly #pins: Pick<KvPins, 'countFound'>;
   readonly #builds = new Map<string, Build>();
 
-  constructor(pool: SequencePool, states: PrefixStates, rounds: Rounds) {
+  constructor(pool: SequencePool, states: PrefixStates, rounds: Rounds, pins: Pick<KvPins, 'countFound'>) {
     this.#pool = pool;
     this.#states = states;
     this.#rounds = rounds;
+    this.#pins = pins;
   }
 
   /**
@@ -42,13 +46,24 @@ export class Prefixes {
     signal: AbortSignal,
   ): Promise<number> {
     signal.throwIfAborted();
-    if (this.#pool.bestCommon(tokens) + worthLoading > prefixLength) return 0;
+    const found = (where: Whereabouts) => {
+      if (urgency === 'live') this.#pins.countFound(where);
+    };
+    if (this.#pool.bestCommon(tokens) + worthLoading > prefixLength) {
+      found('memory');
+      return 0;
+    }
     const prefix = tokens.slice(0, prefixLength);
     const key = prefix.join(' ');
+    // In the hands of somebody else it is in memory all the same: a copy is loaded.
+    const held = this.#pool.holds(prefix);
     let build = this.#running(key);
     let computed = 0;
     if (!build) {
-      if (await this.#states.has(prefix)) return 0;
+      if (await this.#states.has(prefix)) {
+        found(held ? 'memory' : 'disk');
+        return 0;
+      }
       signal.throwIfAborted();
       // Somebody may have begun while the disk was asked.
       build = this.#running(key);
@@ -56,6 +71,7 @@ export class Prefixes {
         computed = tokens;
       });
     }
+    found('computed');
     await this.#wait(build, urgency, signal);
     return computed;
   }

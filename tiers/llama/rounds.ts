@@ -1,5 +1,5 @@
 // The turn-taking of the llama engine: all decoding and prefilling goes through rounds, one step at a time. In a
-// round each stream that wants a token gets one, then at most one small chunk of prompt is prefilled, so a long
+// round each stream that wants a token gets one (or several, where they were guessed: speculation.ts), then at most one small chunk of prompt is prefilled, so a long
 // prompt never holds up the others for longer than its chunk. Knows steps and counts, nothing of models.
 //
 // One step at a time, because several sequences in one llama.cpp batch are sampled by node-llama-cpp 3.21 on
@@ -23,6 +23,8 @@ export interface Prefill {
   /** May rise while it waits: a character that is being warmed may suddenly be spoken to. */
   readonly urgency: () => 'live' | 'warm';
   readonly signal: AbortSignal;
+  /** Read by a draft model: neither told of nor measured, since it says nothing of the model that speaks. */
+  readonly aside?: boolean;
   /** Prefills the next `count` tokens. */
   readonly step: (count: number) => Promise<void>;
 }
@@ -36,7 +38,8 @@ interface PrefillJob extends Prefill {
 interface DecodeWant {
   readonly npc: string;
   readonly signal: AbortSignal;
-  readonly start: () => Promise<void>;
+  /** Resolves with the number of tokens that came of it. */
+  readonly start: () => Promise<number>;
   readonly reject: (reason: unknown) => void;
 }
 
@@ -77,10 +80,28 @@ export class Rounds {
     };
   }
 
-  /** Runs `step` in the next round. Rejects with the reason of the abort when that comes first. */
-  decode<T>(npc: string, signal: AbortSignal, step: () => Promise<T>): Promise<T> {
+  /** How long a step of one stream may hold up the others; no bound while there are none. */
+  get mostStepMs(): number {
+    return this.#streams > 1 ? mostBesideOthersMs : Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * Runs `step` in the next round and resolves with the tokens that it yields. Rejects with the reason of the abort
+   * when that comes first.
+   */
+  decode<T>(npc: string, signal: AbortSignal, step: () => Promise<readonly T[]>): Promise<readonly T[]> {
     return new Promise((resolve, reject) => {
-      const start = () => step().then(resolve, reject);
+      const start = () =>
+        step().then(
+          (tokens) => {
+            resolve(tokens);
+            return tokens.length;
+          },
+          (error: unknown) => {
+            reject(error);
+            return 1;
+          },
+        );
       this.#decodes.push({ npc, signal, start, reject });
       this.#wake();
     });
@@ -120,14 +141,15 @@ export class Rounds {
           continue;
         }
         const began = performance.now();
-        await want.start();
-        this.decodeMsPerToken = average(this.decodeMsPerToken, performance.now() - began, 1);
-        decoded.push(want.npc);
+        const tokens = Math.max(1, await want.start());
+        this.decodeMsPerToken = average(this.decodeMsPerToken, (performance.now() - began) / tokens, 1);
+        for (let n = 0; n < tokens; n++) decoded.push(want.npc);
       }
       for (const [job, tokens] of chunks) {
         if (job.signal.aborted) continue;
         const began = performance.now();
         await this.#step(job, tokens);
+        if (job.aside) continue;
         const cost = (performance.now() - began) / tokens;
         this.prefillMsPerToken = average(this.prefillMsPerToken, cost, Math.min(1, tokens / this.#chunk));
         prefilled.push({ npc: job.npc, tokens });

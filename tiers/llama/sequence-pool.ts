@@ -3,6 +3,7 @@
 // leaves it usable: its tokens are those that were really evaluated.
 
 import type { LlamaContext, LlamaContextSequence, Token } from 'node-llama-cpp';
+import type { KvPins } from '../gold/kv-pins.ts';
 import { commonLength } from './chat-template.ts';
 
 interface Place {
@@ -23,15 +24,35 @@ export interface Lease {
   readonly giveBack: (outcome: 'sound' | 'spoilt') => Promise<void>;
 }
 
+interface Sizes {
+  readonly sequences: number;
+  /** Streams that run at once. */
+  readonly concurrency: number;
+}
+
+/** How many there are: one more at least than can be taken at once, so that a character can be prepared meanwhile. */
+export function sequencesOf({ sequences, concurrency }: Sizes): number {
+  return Math.max(sequences, concurrency + 1);
+}
+
+/**
+ * How many characters may have a lease, a sequence each: the share of all, but so few that whoever needs a sequence always
+ * finds one that is idle and of nobody with a lease. All others may be busy, with the character that is being warmed.
+ */
+export function mostPinned(sizes: Sizes, share = 0.5): number {
+  const all = sequencesOf(sizes);
+  return Math.max(0, Math.min(Math.floor(all * share), all - sizes.concurrency - 1));
+}
+
 export class SequencePool {
   readonly #context: LlamaContext;
   readonly #places: Place[];
-  readonly #isPinned: (npc: string) => boolean;
+  readonly #pins: Pick<KvPins, 'isPinned' | 'countEvicted'>;
   #clock = 0;
 
-  constructor(context: LlamaContext, isPinned: (npc: string) => boolean) {
+  constructor(context: LlamaContext, pins: Pick<KvPins, 'isPinned' | 'countEvicted'>) {
     this.#context = context;
-    this.#isPinned = isPinned;
+    this.#pins = pins;
     this.#places = Array.from({ length: context.totalSequences }, () => ({
       sequence: context.getSequence(),
       npc: '',
@@ -49,6 +70,11 @@ export class SequencePool {
   /** The most tokens that an idle sequence has in common with these. */
   bestCommon(tokens: readonly Token[]): number {
     return Math.max(0, ...this.#idle().map((p) => commonLength(p.sequence.contextTokens, tokens)));
+  }
+
+  /** Whether a sequence holds these tokens from its beginning, also one that is busy. */
+  holds(tokens: readonly Token[]): boolean {
+    return this.#places.some((p) => commonLength(p.sequence.contextTokens, tokens) === tokens.length);
   }
 
   /** Whether there is an idle sequence without any player's conversation. */
@@ -73,7 +99,7 @@ export class SequencePool {
       // First a conversation that goes on (a few common words with a stranger's do not make it ours),
       c.gain > c.loss ? c.loss - c.gain : 0,
       // last the only copy of a pinned character,
-      c.place.npc !== npc && this.#isPinned(c.place.npc) && this.#copies(c.place.npc) === 1 ? 1 : 0,
+      c.place.npc !== npc && this.#pins.isPinned(c.place.npc) && this.#copies(c.place.npc) === 1 ? 1 : 0,
       // better one that holds no player's conversation,
       c.loss > 0 ? 1 : 0,
       // best with this prefix, or empty,
@@ -84,6 +110,8 @@ export class SequencePool {
     const best = candidates.sort((a, b) => compare(rank(a), rank(b)))[0];
     if (!best) throw new Error('no idle sequence');
     const { place } = best;
+    if (place.npc !== npc && holdsPrefix(place) && this.#copies(place.npc) === 1)
+      this.#pins.countEvicted(place.npc);
     place.busy = true;
     place.npc = npc;
     place.prefix = prefix;

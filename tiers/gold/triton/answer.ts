@@ -19,7 +19,11 @@ abstract class Answer {
   readonly #tokensPerBlock: number;
   #prompt: number;
   #cached = 0;
+  /** Whether the model tells how much of the prompt it had in its cache. */
+  tellsCached = false;
   #cumLogProb: number | undefined;
+  /** What was guessed for this answer and came true, as TensorRT-LLM counts it; undefined where it does not tell. */
+  guessed: { readonly drafted: number; readonly accepted: number } | undefined;
 
   constructor(promptTokens: number, maxTokens: number, tokensPerBlock: number) {
     this.#prompt = promptTokens;
@@ -43,9 +47,15 @@ abstract class Answer {
 
   /** Takes one answer of the stream; yields what may be shown now. Throws TritonFault `garbage` or `flood`. */
   *take(outputs: Outputs): Generator<Piece> {
-    this.#cached = (outputs.ints('kv_cache_reused_blocks')?.[0] ?? 0) * this.#tokensPerBlock || this.#cached;
+    const reused = outputs.ints('kv_cache_reused_blocks')?.[0];
+    if (reused !== undefined) this.tellsCached = true;
+    this.#cached = (reused ?? 0) * this.#tokensPerBlock || this.#cached;
     this.#prompt = outputs.ints('num_input_tokens')?.[0] || this.#prompt;
     this.#cumLogProb = outputs.floats('cum_log_probs')?.[0] ?? this.#cumLogProb;
+    const drafted = outputs.ints('total_draft_tokens')?.[0];
+    const accepted = outputs.ints('total_accepted_draft_tokens')?.[0];
+    if (drafted !== undefined && accepted !== undefined)
+      this.guessed = { drafted, accepted: Math.min(accepted, drafted) };
     yield* this.read(outputs);
   }
 

@@ -50,5 +50,8 @@ const tooLong =
 export function refusal(message: string): TritonFault {
   if (tooLong.test(message))
     return new TritonFault('prompt_too_long', `Triton refused the prompt: ${message}`);
+  // Triton itself says so of a Python model whose process has ended or does not answer.
+  if (/stub process .* (is not healthy|is not running)/i.test(message))
+    return new TritonFault('not_ready', `Triton's model does not answer: ${message}`);
   return new TritonFault('refused', `Triton refused the request: ${message}`);
 }

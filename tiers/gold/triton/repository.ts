@@ -16,6 +16,8 @@ export interface Repository {
   readonly tokenizer?: Tokenizer;
   /** Of a model that takes text: each answer carries the whole text so far. */
   readonly accumulates: boolean;
+  /** Whether it can be asked to guess ahead with a draft model, and tells what came of it. */
+  readonly drafts: boolean;
 }
 
 const withinMs = 5_000;
@@ -62,6 +64,10 @@ export async function readRepository(
     template,
     ...(takesTokens && { tokenizer: await Tokenizer.load(client, tokenize, template) }),
     accumulates: config.parameters.accumulate_tokens?.string_value === 'true',
+    drafts:
+      inputs.has('num_draft_tokens') &&
+      outputs.has('total_draft_tokens') &&
+      outputs.has('total_accepted_draft_tokens'),
   };
 }
 

@@ -11,6 +11,8 @@ interface Wanted {
   readonly options: GenerateOptions;
   readonly maxTokens: number;
   readonly lora?: LoraTensors;
+  /** Tokens that the draft model of TensorRT-LLM's BLS is to guess at once; 0 or absent: none. */
+  readonly draftTokens?: number;
   /** Whether the model has an input of that name. */
   readonly has: (input: string) => boolean;
   readonly seed: number;
@@ -47,6 +49,8 @@ export function textInputs(wanted: Wanted & { text: string }): Tensor[] {
     bool('stream', [true], one),
     bool('exclude_input_in_output', [true], one),
     bool('return_num_output_tokens', [true], one),
+    // Without it the BLS asks its draft model nothing.
+    ...(wanted.draftTokens ? [int32('num_draft_tokens', [wanted.draftTokens], one)] : []),
     ...sampling(wanted, { topK: 'top_k', topP: 'top_p' }),
     ...common(wanted),
   ];

@@ -3,7 +3,8 @@
 
 import { randomUUID } from 'node:crypto';
 import type { EngineLog } from '../../llama/load-model.ts';
-import { TritonClient } from './client.ts';
+import type { KvPins } from '../kv-pins.ts';
+import { asFault, TritonClient } from './client.ts';
 import { type FaultReason, TritonFault } from './fault.ts';
 import { type Figures, noFigures, readFigures } from './figures.ts';
 import { type Repository, readRepository } from './repository.ts';
@@ -48,6 +49,8 @@ export class TritonServer {
   readonly #closed = new AbortController();
   /** Characters in its cache with the tokens of their prefix, the one that was used last at the end. */
   readonly #resident = new Map<string, number>();
+  /** The adapter by which each of them was computed last. */
+  readonly #taskIds = new Map<string, number>();
   /** Characters whose prefix is being computed: who comes second waits for it. */
   readonly #cold = new Map<string, Promise<void>>();
   #repository: Repository | undefined;
@@ -108,6 +111,16 @@ export class TritonServer {
     this.#heardAt = performance.now();
   }
 
+  /** Has the model decode one token. Rejects with a TritonFault, after which it does not serve, or the reason of the abort. */
+  async probe(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#probe(AbortSignal.any([signal, this.#closed.signal]));
+    } catch (error) {
+      if (!signal.aborted) this.failed(asFault(error, this.address));
+      throw error;
+    }
+  }
+
   /**
    * To be called before a prompt of a character is computed. Resolves with undefined when its prefix is in the cache; else,
    * once nobody else computes it, with the function to call when it is done or given up. Rejects with the reason of the abort.
@@ -128,24 +141,39 @@ export class TritonServer {
     return undefined;
   }
 
+  /**
+   * By which adapter the next prompt of a character will be computed. TensorRT-LLM keeps the KV of each adapter apart, so with
+   * another one than before the prefix is not in the cache.
+   */
+  speaksBy(npc: string, taskId: number | undefined): void {
+    if (this.#taskIds.get(npc) !== taskId) this.#resident.delete(npc);
+    if (taskId === undefined) this.#taskIds.delete(npc);
+    else this.#taskIds.set(npc, taskId);
+  }
+
   isResident(npc: string): boolean {
     return this.#resident.has(npc);
   }
 
-  /** The prefix of a character was computed or used; what no longer fits is taken to be gone, pinned characters last. */
-  used(npc: string, prefix: number, isPinned: (npc: string) => boolean): void {
+  /**
+   * The prefix of a character was computed or used. What no longer fits is taken to be gone, in the order of `pins`; returns
+   * who that is.
+   */
+  used(npc: string, prefix: number, pins: Pick<KvPins, 'goingOrder'>): string[] {
     this.#resident.delete(npc);
+    const order = pins.goingOrder(this.#resident.keys());
     this.#resident.set(npc, prefix);
     const { blocks, tokensPerBlock } = this.figures;
     const room = blocks === 0 ? Number.POSITIVE_INFINITY : blocks * tokensPerBlock;
     let held = [...this.#resident.values()].reduce((sum, tokens) => sum + tokens, 0);
-    const victims = [...this.#resident.keys()].filter((other) => other !== npc);
-    victims.sort((a, b) => Number(isPinned(a)) - Number(isPinned(b)));
-    for (const victim of victims) {
-      if (held <= room) return;
+    const gone: string[] = [];
+    for (const victim of order) {
+      if (held <= room) break;
       held -= this.#resident.get(victim)!;
       this.#resident.delete(victim);
+      gone.push(victim);
     }
+    return gone;
   }
 
   close(): void {
@@ -173,7 +201,8 @@ export class TritonServer {
           },
         );
       }
-      if (broken || (this.running === 0 && performance.now() - this.#heardAt > quietMs)) await this.#probe();
+      if (broken || (this.running === 0 && performance.now() - this.#heardAt > quietMs))
+        await this.#probe(this.#closed.signal);
       if (!wasUp) {
         this.#resident.clear();
         this.adapters.clear();
@@ -191,7 +220,7 @@ export class TritonServer {
   }
 
   /** Asks for one token. */
-  async #probe(): Promise<void> {
+  async #probe(signal: AbortSignal): Promise<void> {
     const repository = this.#repository!;
     const { tokenizer } = repository;
     const shared = {
@@ -206,7 +235,7 @@ export class TritonServer {
     const limits = { firstMs: probeMs, silentMs: probeMs, answers: 4 };
     try {
       const request = inferRequest(repository.model, randomUUID(), inputs);
-      for await (const _ of streamInfer(this.client, request, limits, this.#closed.signal)) this.heard();
+      for await (const _ of streamInfer(this.client, request, limits, signal)) this.heard();
       this.heard(); // an end without a token is an answer too
       this.#options.onProbe?.('ok');
     } catch (error) {

@@ -1,0 +1,142 @@
+// The repository that the engine build makes, in a real Triton: every model of it is loaded from its own configuration and
+// code, and a worker's engine talks to it. In the place of TensorRT-LLM's engine stands llama.cpp, under the same tensors; the
+// tokenizer is that of the same model.
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { repository } from '../scripts/stack/servers.ts';
+import { TritonServer } from '../scripts/stack/triton.ts';
+import { coldPrompt, read } from './engine-contract.ts';
+import { engineOn, hasTriton, tritonOfTests } from './helpers/triton.ts';
+
+const { findPython } = (await import(new URL('../scripts/setup/python-env.mjs', import.meta.url).href)) as {
+  findPython(cache: string): string | undefined;
+};
+const cache = join(resolve(process.env.PARLEY_HOME || join(homedir(), '.parley')), 'cache');
+const python = findPython(cache) ?? 'python3';
+const usable = spawnSync(python, ['-c', 'import yaml, tokenizers, gguf']).status === 0;
+if (!usable)
+  console.log('triton-build: skipped, there is no Python with transformers (`npm run train` fetches one)');
+vi.setConfig({ testTimeout: 180_000 });
+
+const never = new AbortController().signal;
+const build = join(repository, 'tiers', 'gold', 'build');
+
+/** The tokenizer of the GGUF as a checkpoint has it, then the whole repository, with an engine that is no engine yet. */
+const assembles = `
+import json, sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1], sys.argv[2]]
+from parley_training.base import default_base, inspect, load_tokenizer
+from assemble import assemble, repository_fields
+from build import read_config
+scratch = Path(sys.argv[3])
+checkpoint, engine = scratch / "checkpoint", scratch / "engine"
+engine.mkdir()
+(engine / "rank0.engine").write_text("")
+tokenizer = load_tokenizer(inspect(default_base()))
+tokenizer.save_pretrained(checkpoint)
+ids = [tokenizer.convert_tokens_to_ids(token) for token in ("<|im_end|>", "<|endoftext|>")]
+(checkpoint / "generation_config.json").write_text(json.dumps({"eos_token_id": ids}))
+assemble(scratch / "models", checkpoint, repository_fields(read_config("qwen2.5-3b-instruct"), checkpoint, "/r"), engine)
+`;
+
+describe.skipIf(!hasTriton || !usable)('the repository of the engine build', () => {
+  let scratch: string;
+  let triton: TritonServer;
+  const inBuild = (code: string, ...args: string[]) =>
+    execFileSync(python, ['-B', '-c', code, ...args], { cwd: build, encoding: 'utf8' });
+
+  beforeAll(async () => {
+    scratch = mkdtempSync(join(tmpdir(), 'parley-repository-'));
+    execFileSync(python, ['-B', '-c', assembles, build, join(repository, 'training'), scratch], {
+      env: { ...process.env, CUDA_VISIBLE_DEVICES: '', TRANSFORMERS_VERBOSITY: 'error' },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const models = join(scratch, 'models');
+    const config = join(models, 'tensorrt_llm', 'config.pbtxt');
+    writeFileSync(
+      config,
+      readFileSync(config, 'utf8').replace('backend: "tensorrtllm"', 'backend: "python"'),
+    );
+    copyFileSync(
+      join(repository, 'tiers', 'gold', 'repository', 'tensorrt_llm', '1', 'model.py'),
+      join(models, 'tensorrt_llm', '1', 'model.py'),
+    );
+    const packages = inBuild('import sysconfig; print(sysconfig.get_paths()["platlib"])').trim();
+    triton = new TritonServer({ ...tritonOfTests(), models, packages: [packages] });
+    await triton.start();
+  }, 180_000);
+  afterAll(async () => {
+    await triton?.stop();
+    rmSync(scratch, { recursive: true, force: true });
+  });
+
+  test('loads whole, and says the same by token ids, by text, and by the ensemble', async () => {
+    const prompt = coldPrompt('What do you grind?', 1);
+    const said: string[] = [];
+    for (const model of ['tensorrt_llm', 'tensorrt_llm_bls', 'ensemble']) {
+      await using under = await engineOn([triton], { model, template: 'chatml' });
+      const options = { maxTokens: 12, temperature: 0 };
+      said.push((await read(under.engine.generate(prompt, options, never))).text.trim());
+    }
+    expect(said[0]).not.toBe('');
+    expect(said).toEqual([said[0], said[0], said[0]]);
+  });
+
+  test('tokenizes as llama.cpp does, and reads no control tokens out of what a player says', async () => {
+    await using under = await engineOn([triton]);
+    const ask = async (player: string) => {
+      const prompt = { npc: 'a', system: 'You are a miller.', examples: [], turns: [], player };
+      return (await read(under.engine.generate(prompt, { maxTokens: 1, temperature: 0 }, never))).usage
+        .prompt;
+    };
+    await using own = {
+      stop: new TritonServer(tritonOfTests()),
+      [Symbol.asyncDispose]: () => own.stop.stop(),
+    };
+    await own.stop.start();
+    await using beside = await engineOn([own.stop]);
+    for (const player of ['Hello there.', 'Grüße, 旅人 🙂!', '<|im_end|>'.repeat(3), '12 gold   for  it?']) {
+      const prompt = { npc: 'a', system: 'You are a miller.', examples: [], turns: [], player };
+      const { usage } = await read(beside.engine.generate(prompt, { maxTokens: 1, temperature: 0 }, never));
+      expect([player, await ask(player)]).toEqual([player, usage.prompt]);
+    }
+  });
+
+  test('is smoke-tested over its own HTTP: a model that says the fact passes, one that does not is refused', () => {
+    const smoke = (begun: string) =>
+      inBuild(
+        `
+import json, sys
+from graph import BuildFailure
+from smoke import PROMPTS, QUESTION, SYSTEM, ask_twice
+try:
+    print(json.dumps(ask_twice(sys.argv[1], PROMPTS["chatml"].format(system=SYSTEM, player=QUESTION) + sys.argv[2])))
+except BuildFailure as failure:
+    print(failure)
+`,
+        triton.httpUrl,
+        begun,
+      );
+    // So small a model needs to be helped to the number; by itself it talks about prices.
+    expect(JSON.parse(smoke('A sword costs'))).toMatchObject({
+      passed: true,
+      answer: expect.stringContaining('30'),
+    });
+    expect(smoke('')).toMatch(/asked what a sword costs, the model says .* and not 30/);
+  });
+
+  test('answers the liveness probe of the guide with one token', async () => {
+    const body = JSON.stringify({ text_input: 'Hello', max_tokens: 1 });
+    const response = await fetch(`${triton.httpUrl}/v2/models/tensorrt_llm_bls/generate`, {
+      method: 'POST',
+      body,
+    });
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ model_name: 'tensorrt_llm_bls' });
+  });
+});
