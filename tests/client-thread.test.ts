@@ -2,9 +2,10 @@
 // the questions of the controller asked from over there.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { clientMind, createController } from '../client/controller/index.ts';
 import { ClosedError, StreamError } from '../client/index.ts';
-import { type ClientThread, clientThread } from '../client/thread/index.ts';
+import { type ClientThread, clientThread, playerClients } from '../client/thread/index.ts';
 import { eventually } from './helpers/processes.ts';
 import { useStack } from './helpers/stack.ts';
 
@@ -122,6 +123,25 @@ describe('clients in a thread', () => {
     one.connect().catch(() => {});
     expect((await tried).attempt).toBe(1);
     one.close();
+  });
+});
+
+describe('clients of whichever kind there can be', () => {
+  test.each([true, false])('are used the same way (shared memory: %s)', async (shared) => {
+    const memory = globalThis.SharedArrayBuffer;
+    // What a page sees that is not cross-origin isolated.
+    if (!shared) Reflect.deleteProperty(globalThis, 'SharedArrayBuffer');
+    const clients = await playerClients();
+    globalThis.SharedArrayBuffer = memory;
+    expect(clients.threaded).toBe(shared);
+    const token = await stack.local.token(stack.newPlayer());
+    const one = clients.client({ url: stack.local.ws(), token, WebSocket });
+    await one.connect();
+    const answer = one.npc('mira').say('Good day.');
+    expect((await answer.end).reason).toBe('stop');
+    expect(answer.text.trim()).not.toBe('');
+    one.close();
+    clients.stop();
   });
 });
 

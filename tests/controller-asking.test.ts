@@ -166,6 +166,28 @@ test('the same situation is answered from the cache, for all of one role, until 
   expect(npcs.stats.cacheHits).toBe(hits);
 });
 
+test('a crowd in one situation is answered from the cache a few a frame, and all of it', () => {
+  const mind = new Notebook();
+  const npcs = createController({ mind, cache: { explore: 0 }, asking: { restMs: 0 } });
+  const told = new Set<number>();
+  npcs.onIntent = (i) => told.add(i);
+  const loop = new Loop(npcs);
+  for (let i = 0; i < 60; i++)
+    npcs.add({ npc: `guard-${i}`, role: 'guard', x: 12, y: i / 20, policy: 'idle', sociability: 0 });
+  npcs.player(0, 0);
+  loop.until(() => mind.questions.length === 1);
+  mind.answer({ name: 'emote', args: { kind: 'nod' } });
+  let most = 0;
+  loop.until(() => {
+    const before = npcs.stats.cacheHits;
+    loop.frame();
+    most = Math.max(most, npcs.stats.cacheHits - before);
+    return told.size === 60;
+  });
+  // One in four milliseconds of the game, and the one that was about to be asked.
+  expect(most).toBeLessThanOrEqual(Math.round(loop.dtMs / 4) + 1);
+});
+
 test('several answers to one situation vary by the seed', () => {
   const kinds = ['wave', 'nod', 'bow'];
   let asked = 0;

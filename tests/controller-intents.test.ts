@@ -48,6 +48,24 @@ test('it goes to the player, to other characters and home', () => {
   }
 });
 
+test('of several who answer to a name it goes to the first that is still there, and to nobody who left', () => {
+  const { npcs, i, loop } = one();
+  const guards = [9, -9].map((y) => npcs.add({ npc: 'Old_Guard', x: 0, y, policy: 'idle', sociability: 0 }));
+  const meets = (k: number) =>
+    Math.hypot(npcs.x[i]! - npcs.x[guards[k]!]!, npcs.y[i]! - npcs.y[guards[k]!]!) < 1.7;
+  expect(npcs.offer(i, goTo('the old guard'))).toBe(true);
+  loop.until(() => meets(0));
+  npcs.remove(guards[0]!);
+  expect(npcs.offer(i, goTo('old guard'))).toBe(true);
+  loop.until(() => meets(1));
+  npcs.remove(guards[1]!);
+  expect(npcs.offer(i, goTo('old guard'))).toBe(false);
+  // An index that is given to another answers to the other's name alone.
+  expect(npcs.add({ npc: 'rosa', x: 0, y: 9 })).toBe(guards[1]!);
+  expect(npcs.offer(i, goTo('old guard'))).toBe(false);
+  expect(npcs.offer(i, goTo('Rosa'))).toBe(true);
+});
+
 test('the newest intent replaces the one before, seen or not', () => {
   const { npcs, i, loop, does } = one();
   npcs.offer(i, goTo('north gate'));

@@ -9,6 +9,7 @@ import {
   fastestGaze,
   fastestTurn,
   policyNames,
+  rehearse,
 } from '../client/controller/index.ts';
 import { randomly } from './chaos/strikes.ts';
 import { between, Loop } from './controller/loop.ts';
@@ -215,6 +216,10 @@ test('the same seed and the same calls give the same lives, another seed other o
   };
   expect(live(3)).toEqual(live(3));
   expect(live(3)).not.toEqual(live(4));
+  const before = live(5);
+  // Characters that rehearse are nobody's.
+  rehearse({ forMs: 30 });
+  expect(live(5)).toEqual(before);
 });
 
 test('points that are none are refused with a RangeError, and there is room for so many and no more', () => {

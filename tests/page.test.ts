@@ -13,6 +13,7 @@ describe('the page', () => {
   test.each([
     ['/', 'text/html'],
     ['/app.js', 'text/javascript'],
+    ['/client-thread.mjs', 'text/javascript'],
     ['/phaser.js', 'text/javascript'],
     ['/style.css', 'text/css'],
   ])('%s is served, and nothing of another site may be loaded', async (path, type) => {
@@ -22,9 +23,12 @@ describe('the page', () => {
     const policy = response.headers.get('content-security-policy');
     expect(policy).toContain("default-src 'self'");
     expect(policy).not.toMatch(/unsafe|blob:/);
+    // Together these let the page share memory with its thread.
+    expect(response.headers.get('cross-origin-opener-policy')).toBe('same-origin');
+    expect(response.headers.get('cross-origin-embedder-policy')).toBe('require-corp');
   });
 
-  test.each(['/', '/app.js', '/style.css'])('%s names no other site', async (path) => {
+  test.each(['/', '/app.js', '/client-thread.mjs', '/style.css'])('%s names no other site', async (path) => {
     const elsewhere =
       (await (await get(path)).text()).match(/(?:https?:)?\/\/[a-z0-9.-]+\.[a-z]{2,}[^\s'")]*/gi) ?? [];
     expect(elsewhere.filter((url) => url !== 'http://www.w3.org/2000/svg')).toEqual([]);
@@ -65,6 +69,7 @@ describe('the page', () => {
       id: 'mira',
       name: 'Mira',
       topics: expect.objectContaining({ swords: expect.any(String) }),
+      wares: expect.arrayContaining([{ name: 'sword', price: 30 }]),
     });
     const { verbs } = (await (await get('/v1/verbs')).json()) as { verbs: Record<string, unknown> };
     expect(verbs.give).toEqual({

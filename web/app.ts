@@ -1,7 +1,8 @@
 // The demo under `/`: the village of Oakfell. Puts the parts together and starts them; what happens in the village is
 // game.ts, what is drawn village/, what is said talk/. It needs POST /dev/token and so works in development alone.
 
-import type { VerbSpecs } from '../client/controller/index.ts';
+import { rehearse, type VerbSpecs } from '../client/controller/index.ts';
+import { playerClients } from '../client/thread/index.ts';
 import { Game } from './game.ts';
 import { find } from './page.ts';
 import { complain, Session } from './session.ts';
@@ -30,16 +31,20 @@ const wanted = Promise.all([
     // A gateway that does not tell its verbs has the common ones.
     () => undefined,
   ),
+  // In a thread where the gateway's page may have one.
+  playerClients(),
 ]);
+// The title is read meanwhile; afterwards no frame waits for the compiler.
+setTimeout(rehearse, 200, { forMs: 250 });
 
 openVillage(find('village'), query.get('renderer'), {
   hour: Number(query.get('hour') ?? '16.5') || 0,
   still,
   onReady(scene) {
     wanted.then(
-      ([characters, verbs]) => {
-        const game = new Game(scene, characters, verbs);
-        new Session((client) => game.useClient(client));
+      ([characters, verbs, clients]) => {
+        const game = new Game(scene, characters, verbs, clients.threaded);
+        new Session(clients, (client) => game.useClient(client));
         scene.onFrame = (nowMs, dtMs, frameMs) => game.frame(nowMs, dtMs, frameMs);
       },
       (error: Error) => complain(`The village could not be loaded: ${error.message}`),

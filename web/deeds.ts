@@ -113,7 +113,8 @@ export class Deeds {
   #openShop(villager: Villager): void {
     villager.figure.balloon('shop', 3_000);
     this.#tell(villager, 'shows the wares', false);
-    if (this.#game.panel.partner === villager.character.id) this.#game.panel.openShop();
+    if (this.#game.panel.partner === villager.character.id)
+      this.#game.panel.openShop(this.#game.belongings.gold);
   }
 
   #attack(villager: Villager, target: string): void {

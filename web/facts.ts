@@ -15,6 +15,8 @@ export interface DemoFacts {
   readonly gold: number | undefined;
   readonly things: readonly string[];
   readonly deeds: readonly { npc: string; name: string; args: Readonly<Record<string, unknown>> }[];
+  /** Whether the client lives in a thread of its own. */
+  readonly threaded: boolean;
   readonly client: Readonly<Record<string, unknown>>;
   readonly intents: Readonly<Record<string, unknown>>;
   /** Where a villager's feet are on the page. */
@@ -66,6 +68,9 @@ export function exposeFacts(game: Game): void {
     },
     get deeds() {
       return [...game.deeds.done];
+    },
+    get threaded() {
+      return game.threaded;
     },
     get client() {
       return { ...game.client?.stats };

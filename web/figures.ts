@@ -31,6 +31,7 @@ class Recent {
 /** What the rest of the game knows. */
 export interface Sources {
   state: string;
+  threaded: boolean;
   reconnects: number;
   resumed: number;
   asked: number;
@@ -94,12 +95,12 @@ export class Figures {
     this.#parley.add(parleyMs);
     if (find('figures').hidden || nowMs - this.#writtenAt < writeMs) return;
     this.#writtenAt = nowMs;
-    const { state, reconnects, resumed, asked, answered, cacheHits } = this.#sources();
+    const { state, threaded, reconnects, resumed, asked, answered, cacheHits } = this.#sources();
     this.#write('Frames a second', this.fps.toFixed(0));
     this.#write('Frame time p99', `${this.#frames.p99.toFixed(1)} ms`);
     this.#write('Controller p99', `${this.#parley.p99.toFixed(2)} ms`);
     this.#write('Controller mean', `${this.#parley.mean.toFixed(2)} ms`);
-    this.#write('Connection', state);
+    this.#write('Connection', `${state}, ${threaded ? 'own thread' : 'in the page'}`);
     this.#write('Reconnects', String(reconnects));
     this.#write('Resumed', String(resumed));
     this.#write('Tier', this.#tier);

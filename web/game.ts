@@ -2,7 +2,8 @@
 // bubbles and panel, and acts into deeds. Everything that waits for the network is a callback; `frame` never does.
 
 import { clientMind, type Mind, type VerbSpecs } from '../client/controller/index.ts';
-import type { ParleyClient, Stream } from '../client/index.ts';
+import type { Stream } from '../client/index.ts';
+import type { PlayerClient } from '../client/thread/index.ts';
 import { Belongings } from './belongings.ts';
 import { Deeds } from './deeds.ts';
 import { exposeFacts } from './facts.ts';
@@ -32,7 +33,9 @@ export class Game {
   readonly belongings = new Belongings();
   readonly panel: Panel;
   readonly figures: Figures;
-  client!: ParleyClient;
+  client!: PlayerClient;
+  /** Whether it lives in a thread of its own. */
+  readonly threaded: boolean;
   /** Answers that have not ended, by character. */
   readonly speaking = new Map<string, Stream>();
   readonly deeds: Deeds;
@@ -43,8 +46,14 @@ export class Game {
   #mind: Mind | undefined;
   #lastSeen: { npc: string } | undefined;
 
-  constructor(scene: VillageScene, characters: readonly Character[], verbs: VerbSpecs | undefined) {
+  constructor(
+    scene: VillageScene,
+    characters: readonly Character[],
+    verbs: VerbSpecs | undefined,
+    threaded: boolean,
+  ) {
     this.scene = scene;
+    this.threaded = threaded;
     // The client may be another one after the session was taken elsewhere, the controller stays.
     const mind: Mind = {
       ask: (...question) => this.#mind?.ask(...question) ?? false,
@@ -57,6 +66,7 @@ export class Game {
       onWords: (id, text) => this.#say(id, text, { text }),
       onStop: (id) => this.speaking.get(id)?.cancel(),
       onLeave: () => this.leave(),
+      onWares: () => this.panel.openShop(this.belongings.gold),
     });
     this.deeds = new Deeds(this);
     this.villagers.controller.onIntent = (index, intent) => this.deeds.take(index, intent);
@@ -65,6 +75,7 @@ export class Game {
     if (characters.length === 0) this.belongings.toast('This game has no characters.');
     this.figures = new Figures(() => ({
       state: this.client.state,
+      threaded: this.threaded,
       ...this.client.stats,
       ...this.villagers.controller.stats,
     }));
@@ -73,18 +84,20 @@ export class Game {
   }
 
   /** From now on this client speaks for the player. */
-  useClient(client: ParleyClient): void {
+  useClient(client: PlayerClient): void {
     this.client = client;
     this.#mind = clientMind(client);
     client.on('welcome', ({ limits }) => {
       this.panel.limit(limits.textChars);
       // The game's server answers with what the player owns.
       client.observe('entered', { place: 'oakfell' });
+      if (this.#lastSeen) client.observe('near', this.#lastSeen);
       this.#refreshPanel();
     });
     client.on('closed', () => this.#refreshPanel());
     client.on('push', ({ data }) => {
       this.belongings.pushed(data);
+      this.panel.purse(this.belongings.gold);
       const partner = this.panel.partner && this.villager(this.panel.partner);
       // What the game's server has to say about a deal belongs where the deal was struck.
       if (partner && typeof data.notice === 'string')
@@ -318,10 +331,11 @@ export class Game {
     if (this.#wasNear && far > leavesBeyond) this.leave();
   }
 
-  /** Tells Parley whom the player came near to: from it, what will be asked next is guessed. */
+  /** Tells Parley whom the player came near to, and left: that character is kept ready to answer. */
   #observe(): void {
     const npc = this.#near?.character.id;
     if (npc === this.#lastSeen?.npc) return;
+    if (this.#lastSeen) this.client.observe('left', this.#lastSeen);
     this.#lastSeen = npc === undefined ? undefined : { npc };
     if (npc !== undefined) this.client.observe('near', { npc });
   }
@@ -354,11 +368,12 @@ function measureRoom(): void {
   const right = beside ? panel.left : width;
   const bottom = below ? panel.top : height;
   const figures = find('figures').getBoundingClientRect();
-  const top = (figures.width > width * 0.7 ? figures : find('bar').getBoundingClientRect()).bottom;
+  const across = figures.width > width * 0.7;
+  const top = (across ? figures : find('bar').getBoundingClientRect()).bottom;
   covered = {
     coveredRight: width - right,
     coveredBelow: height - bottom,
-    left: 0,
+    left: across ? 0 : figures.right,
     top,
     right,
     bottom,

@@ -1,11 +1,11 @@
 // The player's connection: who plays, where the token comes from, and how the state of the connection is shown. Speaking
 // and acting go through the client that is made here; nothing here knows the village.
 
-import { ParleyClient } from '../client/index.ts';
+import type { Clients, PlayerClient } from '../client/thread/index.ts';
 import { find } from './page.ts';
 
 /** This browser's player, so that the characters remember it. `?player=NAME` names another. */
-function player(): string {
+export function player(): string {
   const named = new URLSearchParams(location.search).get('player');
   if (named) return named;
   const kept = localStorage.getItem('parley.player');
@@ -35,11 +35,13 @@ const backMs = 4_000;
 
 /** Makes the client; `connect` may be called again after it closed for good. */
 export class Session {
-  client: ParleyClient;
-  readonly #onClient: (client: ParleyClient) => void;
+  client: PlayerClient;
+  readonly #clients: Clients;
+  readonly #onClient: (client: PlayerClient) => void;
 
   /** `onClient` hears of each client there is, before it connects. */
-  constructor(onClient: (client: ParleyClient) => void) {
+  constructor(clients: Clients, onClient: (client: PlayerClient) => void) {
+    this.#clients = clients;
     this.#onClient = onClient;
     this.client = this.#open();
     find('again').addEventListener('click', () => {
@@ -48,10 +50,10 @@ export class Session {
     });
   }
 
-  #open(): ParleyClient {
+  #open(): PlayerClient {
     const url = new URL('/v1/ws', location.href);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    const client = new ParleyClient({ url: url.href, token: developmentToken });
+    const client = this.#clients.client({ url: url.href, token: developmentToken });
     client.on('welcome', ({ resumed }) => {
       show('online', resumed ? 'Back: nothing lost' : 'Connected');
       if (resumed) setTimeout(() => client.state === 'online' && show('online', 'Connected'), backMs);

@@ -3,16 +3,17 @@
 import type { Intent } from '../../bus/protocol.ts';
 import type { Blackboard } from './blackboard.ts';
 import { goal, policy } from './codes.ts';
+import type { Names } from './names.ts';
 import { plain } from './places.ts';
 import { locate } from './policies.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { KnownVerb } from './verbs.ts';
 
-/** Sets the goal of character i. False: there is nothing of that name. `names` has the names of all by index. */
+/** Sets the goal of character i. False: there is nothing of that name. */
 export function aim(
   b: Blackboard,
   s: Surroundings,
-  names: readonly (string | undefined)[],
+  names: Names,
   i: number,
   verb: KnownVerb,
   { args }: Intent,
@@ -30,8 +31,7 @@ export function aim(
   else if (k >= 0) to(b, i, s.places.x[k]!, s.places.y[k]!);
   else if (s.hasPlayer && (name === 'traveller' || name === 'player')) b.goal[i] = goal.player;
   else {
-    // Ids may be written in any way; names as models write them are plain.
-    const other = names.findIndex((id) => id !== undefined && (id === named || plain(id) === name));
+    const other = names.find(name);
     if (other < 0 || other === i) return false;
     b.goal[i] = goal.character;
     b.goalOf[i] = other;

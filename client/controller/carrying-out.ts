@@ -7,6 +7,7 @@ import { aim } from './aim.ts';
 import type { Blackboard } from './blackboard.ts';
 import { animation, policy } from './codes.ts';
 import { IntentSlots } from './intents.ts';
+import type { Names } from './names.ts';
 import { decide, hasReached } from './policies.ts';
 import type { Stats } from './stats.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -44,15 +45,9 @@ export class CarryingOut {
 
   /**
    * Checks an act and writes it into its slot, unless it is a gesture that the character made less than `restMs` ago.
-   * `names` has the names of all by index. Returns whether the same may be done again; undefined: it was no act.
+   * Returns whether the same may be done again; undefined: it was no act.
    */
-  accept(
-    names: readonly (string | undefined)[],
-    i: number,
-    intent: Intent,
-    generation: number,
-    restMs: number,
-  ): boolean | undefined {
+  accept(names: Names, i: number, intent: Intent, generation: number, restMs: number): boolean | undefined {
     const verb = typeof intent === 'object' && intent !== null ? this.#verbs.check(intent) : undefined;
     if (!verb || (verb.policy >= 0 && !aim(this.#b, this.#s, names, i, verb, intent))) {
       this.#stats.ignored++;

@@ -315,7 +315,7 @@ class NpcController {
   // ---- inside ----
 
   #accept(i: number, intent: Intent, generation: number, restMs: number): boolean | undefined {
-    return this.#doing.accept(this.#scheduler.npc, i, intent, generation, restMs);
+    return this.#doing.accept(this.#scheduler.names, i, intent, generation, restMs);
   }
 
   #roleOf(role: string | undefined): number {

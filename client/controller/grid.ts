@@ -61,6 +61,6 @@ export class Grid {
   }
 
   #bucket(column: number, row: number): number {
-    return ((column * 73856093) ^ (row * 19349663)) & this.#mask;
+    return (Math.imul(column, 73856093) ^ Math.imul(row, 19349663)) & this.#mask;
   }
 }

@@ -21,6 +21,7 @@ export {
 export { type Controller, createController } from './controller.ts';
 export { type Answers, type Mind, sharedMind } from './mind.ts';
 export type { CharacterOptions, ControllerOptions, Habit, PerceptionOptions } from './options.ts';
+export { type RehearsalOptions, rehearse } from './rehearsal.ts';
 export type { AskingOptions } from './scheduler.ts';
 export type { Stats } from './stats.ts';
 export { fadeSeconds, fastestGaze, fastestTurn } from './steering.ts';

@@ -6,6 +6,7 @@ import type { Intent } from '../../bus/protocol.ts';
 import type { Blackboard } from './blackboard.ts';
 import { type CacheOptions, IntentCache } from './cache.ts';
 import type { Answers, Mind } from './mind.ts';
+import { Names } from './names.ts';
 import { describe, factsLength, factsOf, situationKey } from './situation.ts';
 import type { Stats } from './stats.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -48,6 +49,8 @@ const wakeMs = 1_000;
 const leftAloneMs = 60_000;
 const mostActs = 4;
 const scanMs = 8;
+/** The cache answers one character in so many milliseconds of the game; the next one a frame later. */
+const recallMs = 4;
 
 export class Scheduler implements Answers {
   readonly #b: Blackboard;
@@ -61,7 +64,7 @@ export class Scheduler implements Answers {
 
   /** The newest question of each character, by which its answer is known. Survives `remove`. */
   readonly generation: Uint32Array;
-  readonly npc: (string | undefined)[];
+  readonly names: Names;
   readonly inView: Uint8Array;
   readonly #near: Uint8Array;
   readonly #nextAt: Float64Array;
@@ -73,6 +76,8 @@ export class Scheduler implements Answers {
   readonly #questions: (Question | undefined)[];
   readonly #facts = new Uint8Array(factsLength);
   #tokens = 1;
+  /** How many characters the cache may still answer in this frame. */
+  #recalls = 1;
   #scanAt = 0;
   #pausedUntil = 0;
   #failures = 0;
@@ -95,21 +100,14 @@ export class Scheduler implements Answers {
     this.#stats = parts.stats;
     this.#receiver = parts.receiver;
     this.#cache = cache === false ? null : new IntentCache(cache);
-    this.#options = {
-      view: 20,
-      near: 6,
-      viewHz: 1,
-      nearHz: 2,
-      perFrame: 1,
-      outstanding: 4,
-      perSecond: 8,
-      answerMs: 6_000,
-      ...asking,
-    };
+    const { view = 20, near = 6, viewHz = 1, nearHz = 2 } = asking;
+    const { perFrame = 1, outstanding = 4, perSecond = 8, answerMs = 6_000 } = asking;
+    // Of one form, whatever was said: the compiler then knows it.
+    this.#options = { view, near, viewHz, nearHz, perFrame, outstanding, perSecond, answerMs };
     this.#budgetMs = budgetMs;
     const { capacity } = this.#b;
     this.generation = new Uint32Array(capacity);
-    this.npc = new Array(capacity).fill(undefined);
+    this.names = new Names(capacity);
     this.inView = new Uint8Array(capacity);
     this.#near = new Uint8Array(capacity);
     this.#nextAt = new Float64Array(capacity);
@@ -121,7 +119,7 @@ export class Scheduler implements Answers {
   }
 
   add(i: number, npc: string | undefined): void {
-    this.npc[i] = npc;
+    this.names.set(i, npc);
     this.inView[i] = 0;
     this.#near[i] = 0;
     this.#woken[i] = 0;
@@ -132,7 +130,7 @@ export class Scheduler implements Answers {
 
   remove(i: number): void {
     this.supersede(i);
-    this.npc[i] = undefined;
+    this.names.set(i, undefined);
     if (this.inView[i]) this.#stats.inView--;
     this.inView[i] = 0;
   }
@@ -148,7 +146,7 @@ export class Scheduler implements Answers {
 
   /** Something happened to the character: it asks anew, and what it asked before is out of date. */
   wake(i: number): void {
-    if (!this.#mind || this.npc[i] === undefined) return;
+    if (!this.#mind || this.names.npc[i] === undefined) return;
     const now = this.#s.nowMs;
     if (now - this.#wokenAt[i]! < wakeMs) return;
     this.#wokenAt[i] = now;
@@ -177,7 +175,7 @@ export class Scheduler implements Answers {
 
   /** Looks at one character, a few times a second: is it in view, is it late, does the cache know what it does? */
   consider(i: number): void {
-    if (!this.#mind || this.npc[i] === undefined) return;
+    if (!this.#mind || this.names.npc[i] === undefined) return;
     const now = this.#s.nowMs;
     const { view, near, answerMs } = this.#options;
     const d2 = this.#b.playerDistance2[i]!;
@@ -192,7 +190,7 @@ export class Scheduler implements Answers {
       this.supersede(i);
       this.#backOff(0);
     }
-    if (this.#isDue(i, now)) this.#recall(i, now);
+    if (this.#recalls > 0 && this.#isDue(i, now)) this.#recall(i, now);
   }
 
   /** Asks for those who have waited longest and matter most, as far as the limits allow. Returns whether it did. */
@@ -202,6 +200,7 @@ export class Scheduler implements Answers {
     const { perSecond, perFrame } = this.#options;
     const now = this.#s.nowMs;
     this.#tokens = Math.min(this.#tokens + seconds * perSecond, Math.max(1, perSecond / 2));
+    this.#recalls = Math.max(1, Math.round((seconds * 1_000) / recallMs));
     if (!spare || now < this.#scanAt) return false;
     const { asked } = this.#stats;
     let began = 0;
@@ -278,7 +277,7 @@ export class Scheduler implements Answers {
       (this.inView[i] === 1 || this.#woken[i] === 1) &&
       now >= this.#nextAt[i]! &&
       this.#b.talking[i] === 0 &&
-      this.npc[i] !== undefined &&
+      this.names.npc[i] !== undefined &&
       this.#questions[i] === undefined
     );
   }
@@ -300,7 +299,7 @@ export class Scheduler implements Answers {
 
   #isBusy(mind: Mind, i: number): boolean {
     try {
-      return mind.isBusy?.(i, this.npc[i]!) ?? false;
+      return mind.isBusy?.(i, this.names.npc[i]!) ?? false;
     } catch {
       this.#stats.thrown++;
       return true;
@@ -318,6 +317,7 @@ export class Scheduler implements Answers {
       return false;
     }
     this.#stats.cacheHits++;
+    this.#recalls--;
     this.#later(i, now);
     const acts = cache.answer(entry, this.#b.chance(i));
     for (let k = 0; k < acts.length; k++) this.#receiver.accept(i, acts[k]!, this.generation[i]!);
@@ -352,7 +352,7 @@ export class Scheduler implements Answers {
   }
 
   #put(mind: Mind, i: number, generation: number): boolean | undefined {
-    const npc = this.npc[i]!;
+    const npc = this.names.npc[i]!;
     const places = this.#s.places.names;
     factsOf(this.#b, this.#s, i, this.#facts);
     return mind.askFacts

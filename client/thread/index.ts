@@ -7,7 +7,9 @@
 //   // each frame, for a loop that wants to say when: nothing comes in at any other time from then on
 //   thread.pump(0.1);
 
+import { ParleyClient } from '../client.ts';
 import { ClosedError } from '../errors.ts';
+import type { ClientOptions } from '../options.ts';
 import { Line } from './line.ts';
 import { flag, flags, kind, mostClients, type Order, type Shared, shown, shownEach } from './messages.ts';
 import { ringMemory } from './ring.ts';
@@ -26,11 +28,47 @@ export interface ClientThread {
   client(options: ThreadedClientOptions): ThreadedClient;
   /**
    * Takes what has come in, for at most `budgetMs` of time; what is left comes with the next call. From the first call on
-   * nothing comes in by itself any more. Returns whether there was anything to do.
+   * nothing comes in by itself any more, and what is said leaves with the next call: in the frame that says something
+   * there is no time to encode it. Returns whether there was anything to do.
    */
   pump(budgetMs?: number): boolean;
   /** Ends the thread with all its clients. */
   stop(): void;
+}
+
+/** A client of either kind; they are used the same way. */
+export type PlayerClient = ParleyClient | ThreadedClient;
+
+export interface Clients {
+  /** Whether they live in a thread. */
+  readonly threaded: boolean;
+  /** Makes a client. `WebSocket` is for a client in this thread; one in a thread of its own has one there. */
+  client(options: ClientOptions): PlayerClient;
+  /** As ClientThread's; without a thread there is never anything to do. */
+  pump(budgetMs?: number): boolean;
+  /** Ends the thread, where there is one, with all its clients. */
+  stop(): void;
+}
+
+/**
+ * Resolves with what makes clients: in a thread of their own where there can be one, otherwise in this one. Never rejects: a
+ * page that is not cross-origin isolated, or a thread that does not start, means the plain ParleyClient.
+ */
+export async function playerClients(options: ClientThreadOptions = {}): Promise<Clients> {
+  const thread = await clientThread(options).catch(() => undefined);
+  if (!thread)
+    return {
+      threaded: false,
+      client: (own) => new ParleyClient(own),
+      pump: () => false,
+      stop: () => {},
+    };
+  return {
+    threaded: true,
+    client: ({ WebSocket: _, ...own }) => thread.client(own),
+    pump: (budgetMs) => thread.pump(budgetMs),
+    stop: () => thread.stop(),
+  };
 }
 
 const ordersBytes = 131_072;
@@ -62,9 +100,15 @@ export async function clientThread({ budgetMs = 0.15 }: ClientThreadOptions = {}
   const free: number[] = [];
   let gone: ClosedError | undefined;
   let pumped = false;
+  /** What waits for the next pump. */
+  const waiting: (() => void)[] = [];
 
   const side: Side = {
     line,
+    later: (send) => {
+      if (pumped) waiting.push(send);
+      else send();
+    },
     knock: () => {
       if (pumped || Atomics.exchange(flagged, flag.threadWoken, 1) === 1) return;
       thread.knock();
@@ -117,7 +161,13 @@ export async function clientThread({ budgetMs = 0.15 }: ClientThreadOptions = {}
         pumped = true;
         Atomics.store(flagged, flag.pumped, 1);
       }
-      return take(performance.now() + forMs);
+      const until = performance.now() + forMs;
+      if (waiting.length === 0) return take(until);
+      let sent = 0;
+      do waiting[sent++]!();
+      while (sent < waiting.length && performance.now() < until);
+      waiting.splice(0, sent);
+      return true;
     },
     stop() {
       if (gone) return;

@@ -28,6 +28,8 @@ export interface Side {
   readonly line: Line;
   /** Has the thread look, unless it looks by itself. */
   knock(): void;
+  /** Calls `send` at a better time, in their order: with the next pump of a loop that pumps, otherwise at once. */
+  later(send: () => void): void;
   /** The thread has no more to say of the client. */
   over(client: ThreadedClient): void;
 }
@@ -106,12 +108,12 @@ export class ThreadedClient extends Emitter<ClientEvents> {
 
   /** As ParleyClient.say; the stream's `s` is its number here. */
   say({ signal, ...words }: SayOptions): Stream {
-    return this.#ask('say', words.npc, (id) => this.#order({ op: 'say', id, words }), signal);
+    return this.#ask('say', words.npc, (id) => this.#orderLater({ op: 'say', id, words }), signal);
   }
 
   /** As ParleyClient.think. */
   think({ signal, ...words }: ThinkOptions): Stream {
-    return this.#ask('think', words.npc, (id) => this.#order({ op: 'think', id, words }), signal);
+    return this.#ask('think', words.npc, (id) => this.#orderLater({ op: 'think', id, words }), signal);
   }
 
   /** As ParleyClient.job. */
@@ -269,7 +271,7 @@ export class ThreadedClient extends Emitter<ClientEvents> {
   }
 
   #cancel(id: number): void {
-    this.#order({ op: 'cancel', id });
+    this.#orderLater({ op: 'cancel', id });
   }
 
   #mustHaveConnected(what: string): void {
@@ -303,6 +305,10 @@ export class ThreadedClient extends Emitter<ClientEvents> {
     if (this.#closed) return;
     this.#side.line.send(kind.json, this.number, 0, 0, JSON.stringify(order));
     this.#side.knock();
+  }
+
+  #orderLater(order: Order): void {
+    this.#side.later(() => this.#order(order));
   }
 
   /** Throws TypeError for data that cannot be written. */

@@ -153,6 +153,12 @@ describe('at a desk', () => {
     await village.keep('desk-figures');
   });
 
+  test('all of it over a client in a thread of its own', async () => {
+    expect(await village.page.evaluate('crossOriginIsolated')).toBe(true);
+    expect(await village.facts((demo) => demo.threaded)).toBe(true);
+    await village.page.locator('dd', { hasText: 'own thread' }).waitFor();
+  });
+
   test('a noise startles those who hear it', async () => {
     const { page } = village;
     await page.keyboard.press('Escape');
@@ -179,6 +185,34 @@ describe('at a desk', () => {
     } finally {
       await nats.close();
     }
+  });
+
+  test('who sells shows wares and prices, and one of them is asked for with a click', async () => {
+    const { page } = village;
+    await village.facts((demo) => demo.talk('mira'));
+    await page.locator('#shop-toggle').click();
+    const sword = page.locator('#wares .ware', { hasText: 'sword' });
+    expect(await sword.locator('.price').textContent()).toBe('30 gold');
+    // Of the seven coins that the last test left.
+    expect(await sword.getAttribute('class')).toContain('dear');
+    await village.keep('desk-shop');
+    await sword.click();
+    expect(await page.locator('.turn.mine .words').last().textContent()).toBe('I will buy a sword.');
+    await lastAnswer(village);
+  });
+
+  test('what was said is still there after the page was loaded again', async () => {
+    const { page } = village;
+    await page.reload();
+    await village.until((demo) => demo.state === 'online');
+    await page.keyboard.press('Enter');
+    await page.locator('#title').waitFor({ state: 'hidden' });
+    await village.facts((demo) => demo.talk('mira'));
+    expect(await page.locator('.turn.mine .words').last().textContent()).toBe('I will buy a sword.');
+    expect(await page.locator('.turn.theirs .words').count()).toBeGreaterThan(0);
+    await village.facts((demo) => demo.talk('bram'));
+    expect(await page.locator('.opening').textContent()).toContain('Bram');
+    await village.keep('desk-again');
   });
 
   test('a player who came in elsewhere is told, and can go on here', async () => {
@@ -228,6 +262,9 @@ describe('on a phone', () => {
     await page.locator('.bubble[data-npc=rosa]:not(.waiting)').waitFor();
     expect(await lastAnswer(village)).not.toBe('');
     await village.keep('phone-talking');
+    await page.locator('#shop-toggle').tap();
+    await page.locator('#wares .ware').first().waitFor();
+    await village.keep('phone-shop');
     const sheet = (await page.locator('#talk').boundingBox())!;
     expect([sheet.x, Math.round(sheet.y + sheet.height)]).toEqual([0, 844]);
     for (const button of await page.locator('#talk button:visible').all())
@@ -284,6 +321,21 @@ describe('for everybody', () => {
       await village.keep(`${kind}-${options.colorScheme}-talking`);
       await page.keyboard.press('Escape');
       await page.locator('#talk').waitFor({ state: 'hidden' });
+    } finally {
+      await village.close();
+    }
+  });
+
+  test('a page that may share no memory has its client in its own thread', async () => {
+    // As it is behind a proxy that leaves the page's headers out.
+    const first = 'delete globalThis.SharedArrayBuffer';
+    const village = await VillagePage.open(browser, url('plain'), { first });
+    try {
+      expect(await village.facts((demo) => demo.threaded)).toBe(false);
+      await village.facts((demo) => demo.talk('edda'));
+      await village.page.locator('#topics button').first().click();
+      expect(await lastAnswer(village)).not.toBe('');
+      expect(village.faults).toEqual([]);
     } finally {
       await village.close();
     }

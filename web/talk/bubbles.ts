@@ -21,13 +21,27 @@ interface Bubble {
 const restMs = 2_600;
 const perLetterMs = 45;
 const margin = 8;
-/** So many letters are seen; of a longer speech the last ones. */
+/** So many letters are seen; of a longer speech the last ones. Where there is little room, as over a phone's sheet, fewer. */
 const seen = 220;
+const seenInLittle = 90;
+const littleRoom = 420;
+/** Between two bubbles, in pixels. */
+const gap = 6;
+
+/** Where a bubble lies in this frame. */
+interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
 
 export class Bubbles {
   readonly #bubbles = new Map<string, Bubble>();
   readonly #names = new Map<string, { element: HTMLElement; transform: string }>();
   readonly #layer = find('overhead');
+  readonly #placed: Box[] = [];
+  #seen = seen;
 
   constructor() {
     // What is said is heard from the conversation and the announcer; here it would be read twice.
@@ -50,7 +64,7 @@ export class Bubbles {
     const bubble = this.#bubbles.get(id);
     if (!bubble) return;
     bubble.element.classList.remove('waiting');
-    bubble.words.textContent = text.length > seen ? `…${text.slice(1 - seen)}` : text;
+    bubble.words.textContent = lastOf(text, this.#seen);
   }
 
   /** The words are over. A bubble without words goes at once. */
@@ -90,6 +104,8 @@ export class Bubbles {
     anchorOf: (id: string) => Anchor | undefined,
     room: { left: number; top: number; right: number; bottom: number },
   ): void {
+    this.#seen = room.bottom - room.top < littleRoom ? seenInLittle : seen;
+    this.#placed.length = 0;
     for (const [id, bubble] of this.#bubbles) {
       if (!bubble.streaming) {
         bubble.leftMs -= dtMs;
@@ -103,7 +119,12 @@ export class Bubbles {
       if (!at) continue;
       const { offsetWidth: width, offsetHeight: height } = bubble.element;
       const x = Math.max(room.left + margin, Math.min(at.x - width / 2, room.right - width - margin));
-      const y = Math.max(room.top + margin, Math.min(at.y - height - 10, room.bottom - height - margin));
+      const lowest = room.bottom - height - margin;
+      const y = this.#clear(
+        { x, y: Math.max(room.top + margin, Math.min(at.y - height - 10, lowest)), width, height },
+        room.top + margin,
+        lowest,
+      );
       const transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
       if (transform === bubble.transform) continue;
       bubble.transform = transform;
@@ -120,4 +141,29 @@ export class Bubbles {
       label.element.style.transform = transform;
     }
   }
+
+  /** Moves a bubble off those that are there already: above them while there is room, else below. Returns its y. */
+  #clear(box: Box, highest: number, lowest: number): number {
+    for (const other of this.#placed) {
+      const meets =
+        box.x < other.x + other.width &&
+        other.x < box.x + box.width &&
+        box.y < other.y + other.height + gap &&
+        other.y < box.y + box.height + gap;
+      if (!meets) continue;
+      const above = other.y - gap - box.height;
+      const below = other.y + other.height + gap;
+      if (above >= highest) box.y = above;
+      else if (below <= lowest) box.y = below;
+    }
+    this.#placed.push(box);
+    return box.y;
+  }
+}
+
+/** The end of a text, from the begin of a word on. */
+function lastOf(text: string, letters: number): string {
+  if (text.length <= letters) return text;
+  const end = text.slice(1 - letters);
+  return `…${end.slice(end.indexOf(' ') + 1)}`;
 }

@@ -1,8 +1,9 @@
 // What was said with one character, as a list of turns. Words stream into it; how they came to be stands below each. It
-// outlives the panel that shows it.
+// outlives the panel that shows it, and begins with what was said before the page was loaded again.
 
 import { ClosedError, type End, type Stream, type StreamError } from '../../client/index.ts';
 import { make } from '../page.ts';
+import { recall, remember } from './remembered.ts';
 
 const reasons: Partial<Record<End['reason'], string>> = {
   cancelled: 'interrupted',
@@ -13,31 +14,33 @@ const reasons: Partial<Record<End['reason'], string>> = {
 
 export class Conversation {
   readonly element = make('ol', 'conversation');
+  readonly #id: string;
   readonly #name: string;
+  /** Stands there as long as nobody has said anything. */
+  readonly #opening: HTMLElement;
 
-  constructor(name: string) {
+  constructor(id: string, name: string) {
+    this.#id = id;
     this.#name = name;
-  }
-
-  get isEmpty(): boolean {
-    return this.element.childElementCount === 0;
+    this.#opening = make('li', 'deed opening', `${name} has a moment for you. Ask, or choose a topic.`);
+    const before = recall(id);
+    for (const { of, text } of before) {
+      if (of === 'deed') this.element.append(make('li', 'deed', text));
+      else this.#turn(of, text);
+    }
+    this.element.append(before.length > 0 ? make('li', 'deed earlier', 'Earlier') : this.#opening);
   }
 
   /** The player's words. */
   mine(text: string): void {
-    const turn = make('li', 'turn mine');
-    turn.append(make('span', 'who', 'You'), make('p', 'words', text));
-    this.element.append(turn);
-    this.#toEnd();
+    this.#turn('mine', text);
+    remember(this.#id, { of: 'mine', text });
   }
 
   /** The character's words, as they come. */
   theirs(stream: Stream): void {
-    const turn = make('li', 'turn theirs speaking');
-    const words = make('p', 'words');
-    turn.append(make('span', 'who', this.#name), words);
-    this.element.append(turn);
-    this.#toEnd();
+    const { turn, words } = this.#turn('theirs', '');
+    turn.classList.add('speaking');
     stream.on('text', (piece) => {
       words.append(piece);
       this.#toEnd();
@@ -45,6 +48,7 @@ export class Conversation {
     stream.on('end', (end) => {
       turn.classList.remove('speaking');
       if (words.textContent === '') words.textContent = '…';
+      remember(this.#id, { of: 'theirs', text: words.textContent ?? '' });
       turn.append(make('p', 'how', howOf(end, stream.times)));
       this.#toEnd();
     });
@@ -57,8 +61,20 @@ export class Conversation {
 
   /** What somebody did, in a line of its own. */
   deed(text: string): void {
+    this.#opening.remove();
     this.element.append(make('li', 'deed', text));
+    remember(this.#id, { of: 'deed', text });
     this.#toEnd();
+  }
+
+  #turn(of: 'mine' | 'theirs', text: string): { turn: HTMLElement; words: HTMLElement } {
+    this.#opening.remove();
+    const turn = make('li', `turn ${of}`);
+    const words = make('p', 'words', text);
+    turn.append(make('span', 'who', of === 'mine' ? 'You' : this.#name), words);
+    this.element.append(turn);
+    this.#toEnd();
+    return { turn, words };
   }
 
   #toEnd(): void {

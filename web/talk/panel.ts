@@ -1,7 +1,9 @@
 // The panel of a conversation: the words, the topics, the field to write in, and the wares of somebody who sells. It shows
 // one character at a time and says what the player does; sending it is the game's.
 
-import { find, button as makeButton } from '../page.ts';
+import { iconOfItem, thing } from '../art/icons.ts';
+import { find, make, button as makeButton } from '../page.ts';
+import type { Ware } from '../village/villagers.ts';
 import { Conversation } from './conversation.ts';
 
 export interface PanelEvents {
@@ -9,15 +11,18 @@ export interface PanelEvents {
   onWords(id: string, text: string): void;
   onStop(id: string): void;
   onLeave(): void;
+  /** The player wants to see the wares, which anybody may who stands before them. */
+  onWares(): void;
 }
 
 export interface Partner {
   readonly id: string;
   readonly name: string;
   readonly topics: Readonly<Record<string, string>>;
+  readonly wares?: readonly Ware[];
 }
 
-/** Topics that are about what one can have, as they stand in a character's file. */
+/** Topics that are about what one can have, for somebody whose wares nobody has listed. */
 const trade =
   /\b(cost|price|buy|sell|eat|drink|room|food|wares|swords?|shields?|repairs?|bread|potion|fare|ticket)/i;
 
@@ -33,6 +38,10 @@ export class Panel {
     this.#events = events;
     // What was said may be longer than the panel; the arrow keys scroll it.
     find('conversation').tabIndex = 0;
+    find('shop-toggle').addEventListener('click', () => {
+      if (find('shop').hidden) events.onWares();
+      else this.#showShop(false);
+    });
     find('leave').addEventListener('click', () => events.onLeave());
     find('composer').addEventListener('submit', (event) => {
       event.preventDefault();
@@ -58,7 +67,7 @@ export class Panel {
   conversation(id: string, name: string): Conversation {
     let conversation = this.#conversations.get(id);
     if (!conversation) {
-      conversation = new Conversation(name);
+      conversation = new Conversation(id, name);
       this.#conversations.set(id, conversation);
     }
     return conversation;
@@ -69,7 +78,8 @@ export class Panel {
     if (this.#partner?.id !== partner.id) {
       this.#partner = partner;
       find('talk-name').textContent = partner.name;
-      find('shop').hidden = true;
+      this.#showShop(false);
+      find('shop-toggle').hidden = !partner.wares?.length;
       const picture = find<HTMLCanvasElement>('portrait').getContext('2d')!;
       picture.clearRect(0, 0, 14, 14);
       picture.drawImage(portrait, 2, 0, 14, 14, 0, 0, 14, 14);
@@ -100,20 +110,26 @@ export class Panel {
     this.#returnTo = undefined;
   }
 
-  /** Shows what somebody sells: those of its topics that are about it. */
-  openShop(): void {
+  /** Shows what somebody sells and for how much; `gold` is what the player has, where that is known. */
+  openShop(gold?: number): void {
     const partner = this.#partner;
     if (!partner) return;
-    const topics = Object.entries(partner.topics).filter(([topic, words]) => trade.test(`${topic} ${words}`));
-    find('shop-name').textContent = `${partner.name}'s wares`;
-    const buy = makeButton('I want to buy…', () => {
-      this.#words.value = 'I want to buy ';
-      this.#words.focus();
-      this.#refresh();
-    });
-    buy.className = 'choice';
-    find('wares').replaceChildren(...topics.map(([topic, words]) => this.#topic(topic, words)), buy);
-    find('shop').hidden = false;
+    const { name, topics, wares = [] } = partner;
+    find('shop-name').textContent = `${name}'s wares`;
+    const offers = wares.map((ware) => this.#ware(ware));
+    if (offers.length === 0)
+      for (const [topic, words] of Object.entries(topics))
+        if (trade.test(`${topic} ${words}`)) offers.push(this.#topic(topic, words));
+    find('wares').replaceChildren(...offers);
+    this.#showShop(offers.length > 0);
+    this.purse(gold);
+    find('conversation').scrollTop = find('conversation').scrollHeight;
+  }
+
+  /** What the player has now: what is dearer is shown so. It may still be asked for; the answer is the character's. */
+  purse(gold: number | undefined): void {
+    for (const offer of find('wares').querySelectorAll<HTMLElement>('[data-price]'))
+      offer.classList.toggle('dear', gold !== undefined && Number(offer.dataset.price) > gold);
   }
 
   doing(text: string): void {
@@ -142,6 +158,23 @@ export class Panel {
     return element;
   }
 
+  #showShop(shown: boolean): void {
+    find('shop').hidden = !shown;
+    find('shop-toggle').setAttribute('aria-expanded', String(shown));
+  }
+
+  #ware({ name, price }: Ware): HTMLButtonElement {
+    const element = makeButton('', () => {
+      if (this.#partner) this.#events.onWords(this.#partner.id, `I will buy ${withArticle(name)}.`);
+    });
+    element.className = 'choice ware';
+    element.dataset.price = String(price);
+    const picture = thing(iconOfItem(name)).canvas();
+    picture.setAttribute('aria-hidden', 'true');
+    element.append(picture, make('span', '', name), make('span', 'price', `${price} gold`));
+    return element;
+  }
+
   #send(): void {
     const text = this.#words.value.trim();
     if (!this.#partner || text === '' || this.#words.disabled) return;
@@ -154,3 +187,5 @@ export class Panel {
     find<HTMLButtonElement>('send').disabled = this.#words.disabled || this.#words.value.trim() === '';
   }
 }
+
+const withArticle = (name: string) => `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`;

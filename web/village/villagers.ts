@@ -21,6 +21,13 @@ export interface Character {
   readonly name: string;
   /** Topic to the words that the player says by choosing it. */
   readonly topics: Readonly<Record<string, string>>;
+  /** What it sells and for how much gold; a gateway of an older version does not say. */
+  readonly wares?: readonly Ware[];
+}
+
+export interface Ware {
+  readonly name: string;
+  readonly price: number;
 }
 
 export interface Villager {
