@@ -2,8 +2,8 @@
 // verdicts, so results can be judged again without asking again. How answers are had stands in ask.ts.
 
 import type { Character } from '../npcs/characters.ts';
+import { normal } from '../npcs/figures.ts';
 import { faultOf, type Verb } from '../npcs/verbs.ts';
-import { normal } from '../training/authoring/words.ts';
 import { isLabelOf, labelOf } from './labels.ts';
 import { outOfScope, patternOf, type Question } from './questions.ts';
 import {

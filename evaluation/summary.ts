@@ -1,7 +1,7 @@
 // The scores of an arm, out of its verdicts: shares with their intervals, by character and by kind, and what two arms
 // that were asked the same questions differ by. Pure.
 
-import { normal } from '../training/authoring/words.ts';
+import { normal } from '../npcs/figures.ts';
 import type { Asked } from './ask.ts';
 import { answerable, type Kind, kinds, outOfScope, type Question } from './questions.ts';
 import { type FaultName, faultNames, type Verdict } from './score.ts';

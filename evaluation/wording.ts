@@ -1,7 +1,7 @@
 // How an answer is worded, whatever it says: its length and signs, whether it goes round in circles or hands the
 // question back, whether it stays in character, what it promises. Each function names the fault or finds none.
 
-import { wordsOf } from '../training/authoring/words.ts';
+import { wordsOf } from '../npcs/figures.ts';
 
 export const mostWords = 40;
 export const mostSentences = 2;

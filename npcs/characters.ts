@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { ParleyError } from '../runtime/errors.ts';
 import { actSchema, faultsOfActs } from './acts.ts';
 import { type Game, gameFile, gameFileName, gameOf, type Verb } from './verbs.ts';
+import { wareSchema } from './wares.ts';
 
 const line = (most: number) => z.string().trim().min(1).max(most);
 const id = z
@@ -44,6 +45,8 @@ const characterFile = z.strictObject({
     .array(z.strictObject({ player: line(500), npc: line(1_000) }))
     .max(16)
     .default([]),
+  /** What has a price: sums of gold are reckoned with it (tiers/reckon.ts), since small models cannot. */
+  wares: z.array(wareSchema).max(32).default([]),
   /** What the character may do. */
   acts: z.array(actSchema).max(32).default([]),
   /**

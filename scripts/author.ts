@@ -3,9 +3,9 @@
 // called wrongly. Changes nothing.
 
 import { parseArgs } from 'node:util';
+import { kinds } from '../npcs/exchange.ts';
 import { readConfig } from '../runtime/config.ts';
 import { checkExchanges, type Report } from '../training/authoring/check.ts';
-import { kinds } from '../training/authoring/exchange.ts';
 
 const usage = 'usage: npm run author -- check [ID...]';
 

@@ -14,9 +14,9 @@ import { faultNames } from '../evaluation/score.ts';
 import { compare } from '../evaluation/summary.ts';
 import { aligned, faultRows, kindRows, mainRows, npcRows } from '../evaluation/table.ts';
 import { CharacterError, type Characters, loadCharacters } from '../npcs/characters.ts';
+import { readExchanges } from '../npcs/read-exchanges.ts';
 import { ConfigError, readConfig } from '../runtime/config.ts';
 import { faultsOfHeldOut, readHeldOut } from '../training/authoring/held-out.ts';
-import { readExchanges } from '../training/authoring/read.ts';
 import { repository } from './stack/servers.ts';
 import { Complaint } from './talk/complaint.ts';
 

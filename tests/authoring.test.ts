@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loadCharacters } from '../npcs/characters.ts';
+import { figures } from '../npcs/figures.ts';
 import { checkExchanges } from '../training/authoring/check.ts';
-import { figures } from '../training/authoring/words.ts';
 
 const shipped = new URL('../npcs/', import.meta.url).pathname;
 const questions = new URL('../evaluation/questions/', import.meta.url).pathname;

@@ -2,11 +2,11 @@
 
 import { describe, expect, test } from 'vitest';
 import { loadCharacters } from '../npcs/characters.ts';
+import type { SpokenTurn } from '../npcs/exchange.ts';
+import { figures } from '../npcs/figures.ts';
+import { type Authored, readExchanges } from '../npcs/read-exchanges.ts';
 import { agree } from '../tiers/agreement.ts';
-import type { SpokenTurn } from '../training/authoring/exchange.ts';
 import { faultsOfHeldOut, readHeldOut } from '../training/authoring/held-out.ts';
-import { type Authored, readExchanges } from '../training/authoring/read.ts';
-import { figures } from '../training/authoring/words.ts';
 import { drills } from '../training/drills.ts';
 import { plain } from '../training/plain.ts';
 

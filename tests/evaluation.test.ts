@@ -15,9 +15,9 @@ import { type Answer, judge, judgeAll, mostAlike } from '../evaluation/score.ts'
 import { comparePaired, shareOf } from '../evaluation/statistics.ts';
 import { compare, summarise } from '../evaluation/summary.ts';
 import { loadCharacters } from '../npcs/characters.ts';
+import { readExchanges } from '../npcs/read-exchanges.ts';
 import { readConfig } from '../runtime/config.ts';
 import { faultsOfHeldOut, readHeldOut } from '../training/authoring/held-out.ts';
-import { readExchanges } from '../training/authoring/read.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const cast = await loadCharacters(join(root, 'npcs'));

@@ -22,6 +22,7 @@ const mira: PromptCharacter = {
     { fact: 'Repairs cost 5 gold.', about: ['repair'] },
     { fact: 'There are twenty goblins.', about: ['how many goblins'] },
   ],
+  wares: [],
   reminders: 0,
   rules: ['Answer in one sentence.'],
   examples: [{ player: 'Is that a sword?', npc: 'It is.' }],
@@ -147,7 +148,7 @@ describe('the state of the game', () => {
       beside: [],
       asked: ['The traveller looks for Tam.'],
     });
-    expect(lines({ gold: 12, quest: 'Tam' })).toEqual({ beside: [], asked: [] });
+    expect(lines({ gold: 12, quest: 'Tam' })).toEqual({ purse: 12, beside: [], asked: [] });
     expect(lines({ night: true }).beside).toEqual(['It is night.']);
     for (const no of [false, 0, '']) expect(lines({ night: no }).beside).toEqual([]);
     expect(lines({ gold: 0 }, 'gold').beside).toEqual(['The traveller has 0 gold.']);
@@ -157,7 +158,7 @@ describe('the state of the game', () => {
   test('is told beside what the character is reminded of where its author says so', () => {
     const words = 'What is the price of a sword?';
     const state = lines({ gold: 12 }, words);
-    expect(state).toEqual({ beside: ['The traveller has 12 gold.'], asked: [] });
+    expect(state).toEqual({ purse: 12, beside: ['The traveller has 12 gold.'], asked: [] });
     expect(buildPrompt({ ...parts, character: small, words, state }).player).toBe(
       `${words}\n\nFact: The traveller has 12 gold. A sword costs 30 gold.`,
     );

@@ -11,12 +11,12 @@ import { natsPermissions } from '../bus/permissions.ts';
 import { readState } from '../bus/state.ts';
 import { createKeys, createSubjects } from '../bus/subjects.ts';
 import { loadCharacters } from '../npcs/characters.ts';
+import { type Authored, readExchanges } from '../npcs/read-exchanges.ts';
 import { readConfig } from '../runtime/config.ts';
 import { createLog } from '../runtime/log.ts';
 import { createWorkerMetrics } from '../runtime/metrics.ts';
 import type { Engine, Prompt } from '../tiers/engine.ts';
 import { Worker } from '../tiers/worker.ts';
-import { type Authored, readExchanges } from '../training/authoring/read.ts';
 import { linesOf, render } from '../training/render.ts';
 import { eventually } from './helpers/processes.ts';
 import { isTerminal } from './helpers/raw-client.ts';
@@ -78,6 +78,7 @@ describe('what training reads', () => {
       history,
       state: (of) => readState(redis, keys, of),
       characters: () => set.characters,
+      isReady: () => true,
       game: () => set.game,
       tier: 'gold',
       contextTokens,

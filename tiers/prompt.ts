@@ -6,10 +6,11 @@ import type { Character } from '../npcs/characters.ts';
 import { cleanText } from './clean-text.ts';
 import type { Prompt, Turn } from './engine.ts';
 import { reminders, type StateLines } from './recall.ts';
+import { reckon } from './reckon.ts';
 
 export type PromptCharacter = Pick<
   Character,
-  'id' | 'persona' | 'facts' | 'reminders' | 'otherwise' | 'rules' | 'examples'
+  'id' | 'persona' | 'facts' | 'reminders' | 'otherwise' | 'rules' | 'examples' | 'wares'
 >;
 
 export interface PromptParts {
@@ -58,7 +59,9 @@ export function buildPrompt(parts: PromptParts): Prompt {
     .map((turn) => ({ player: cleanText(turn.player), npc: cleanText(turn.npc) }))
     .filter((turn) => turn.player !== '' && turn.npc !== '')
     .filter(isNoEcho)
-    .map((turn) => withReminders(turn, character));
+    .map((turn, i, all) =>
+      withReminders(turn, character, { before: saidBefore(all, i), purse: parts.state?.purse }),
+    );
   return {
     npc: character.id,
     system,
@@ -87,13 +90,42 @@ export function systemText(character: Pick<Character, 'persona' | 'facts' | 'rul
 
 const noState: StateLines = { beside: [], asked: [] };
 
-function playerText({ words, context, state }: PromptParts, character: PromptCharacter): string {
+function playerText({ words, context, state, history }: PromptParts, character: PromptCharacter): string {
   const said = cleanText(words);
   // In the player's own turn, so that it can weigh no more than what a player says. The facts come last, on a line of
   // their own, which a player's text cannot begin: it has no line breaks.
   const text = `${situation(context)}${said}`;
-  const { beside, asked } = state ?? noState;
-  return withFacts(text, [...beside, ...asked, ...reminders(character, said, asked.length)]);
+  const { beside, asked, purse } = state ?? noState;
+  // A sum says all that is to be said: a small model that is told more mixes it up.
+  const sum = summed(said, character, { before: saidBefore(history, history.length), purse });
+  return withFacts(text, sum ?? [...beside, ...asked, ...reminders(character, said, asked.length)]);
+}
+
+interface Purse {
+  /** What player and character said before, newest first. */
+  readonly before: readonly string[];
+  readonly purse?: number | undefined;
+}
+
+/** How many turns back a thing is still "it". */
+const turnsInMind = 3;
+
+function saidBefore(history: readonly Turn[], at: number): readonly string[] {
+  return history
+    .slice(Math.max(0, at - turnsInMind), at)
+    .reverse()
+    .flatMap(({ player, npc }) => [npc, player]);
+}
+
+/** The answer to a sum of gold, for a character that is reminded of facts; undefined where none is asked for. */
+function summed(
+  words: string,
+  character: PromptCharacter,
+  { before, purse }: Purse,
+): readonly string[] | undefined {
+  if (character.reminders === 0) return undefined;
+  const sum = reckon({ wares: character.wares, words, before, gold: purse });
+  return sum === undefined ? undefined : [sum];
 }
 
 /** What the player's game says about the scene, marked as such. */
@@ -138,8 +170,9 @@ export function buildAfterthought(prompt: Prompt, speech: string, question: stri
  * A turn with the facts that its words bring to mind. The same words of the same character always bring the same
  * facts, so that a turn reads the same when it has become history, and its KV stays good.
  */
-function withReminders(turn: Turn, character: PromptCharacter): Turn {
-  return { ...turn, player: withFacts(turn.player, reminders(character, turn.player)) };
+function withReminders(turn: Turn, character: PromptCharacter, purse: Purse = { before: [] }): Turn {
+  const facts = summed(turn.player, character, purse) ?? reminders(character, turn.player);
+  return { ...turn, player: withFacts(turn.player, facts) };
 }
 
 function withFacts(text: string, facts: readonly string[]): string {

@@ -28,6 +28,8 @@ export interface StateLines {
   readonly beside: readonly string[];
   /** Brought up by the words, in the place of a reminder. */
   readonly asked: readonly string[];
+  /** The player's gold, where the game tells it. */
+  readonly purse?: number;
 }
 
 const mostStateFacts = 16;
@@ -51,7 +53,7 @@ export function stateLines(state: StateFacts, phrases: Game['state'], words: str
     if (lines.beside.length + lines.asked.length >= mostStateFacts || chars > mostStateChars) break;
     lines[about.length > 0 && !phrase?.beside ? 'asked' : 'beside'].push(line);
   }
-  return lines;
+  return typeof state.gold === 'number' ? { ...lines, purse: state.gold } : lines;
 }
 
 /** Whether one of the phrases was said. */

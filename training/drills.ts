@@ -3,8 +3,8 @@
 // are well written; so all answer in one form. Authors write the rest (npcs/exchanges).
 
 import type { Character } from '../npcs/characters.ts';
-import { type Exchange, type Row, rowsOf } from './authoring/exchange.ts';
-import type { Authored } from './authoring/read.ts';
+import { type Exchange, type Row, rowsOf } from '../npcs/exchange.ts';
+import type { Authored } from '../npcs/read-exchanges.ts';
 
 interface Ware {
   /** "sword", "room for the night". */

@@ -4,10 +4,10 @@
 
 import { createInterface } from 'node:readline';
 import { loadCharacters } from '../npcs/characters.ts';
+import { type Kind, kinds, type Row, type SpokenTurn } from '../npcs/exchange.ts';
 import type { Game } from '../npcs/verbs.ts';
 import { readConfig } from '../runtime/config.ts';
 import { agree, isPromise, sentences } from '../tiers/agreement.ts';
-import { type Kind, kinds, type Row, type SpokenTurn } from './authoring/exchange.ts';
 import { faultsOfFacts, type World, worldOf } from './authoring/facts.ts';
 import { readLore } from './authoring/lore.ts';
 import { faultsOfStyle, leaks } from './authoring/style.ts';

@@ -4,12 +4,13 @@
 // words (`--as-authored`). Changes no act: a fact that would do something else than the answer is not taken.
 
 import type { Character } from '../npcs/characters.ts';
+import type { SpokenTurn } from '../npcs/exchange.ts';
+import { figures } from '../npcs/figures.ts';
+import type { Authored } from '../npcs/read-exchanges.ts';
 import type { Game } from '../npcs/verbs.ts';
 import { agree } from '../tiers/agreement.ts';
 import { stems } from '../tiers/recall.ts';
-import type { SpokenTurn } from './authoring/exchange.ts';
-import type { Authored } from './authoring/read.ts';
-import { figures, keywords } from './authoring/words.ts';
+import { keywords } from './authoring/words.ts';
 
 /** Kinds whose answers tell facts; the others live by their wording. */
 const telling: ReadonlySet<string> = new Set(['fact', 'dialogue', 'buy']);

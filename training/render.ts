@@ -9,6 +9,8 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Character, type Characters, loadCharacters } from '../npcs/characters.ts';
+import type { AuthoredAct, Kind, Row } from '../npcs/exchange.ts';
+import { type Authored, readExchanges } from '../npcs/read-exchanges.ts';
 import { readConfig } from '../runtime/config.ts';
 import { speechPrompt } from '../tiers/answer.ts';
 import { type Choice, choicesOf, isSettled, nothing, questionText } from '../tiers/decide.ts';
@@ -16,8 +18,6 @@ import type { Prompt, Turn } from '../tiers/engine.ts';
 import { buildAfterthought, buildThought } from '../tiers/prompt.ts';
 import { stateLines } from '../tiers/recall.ts';
 import { isWay } from './authoring/acts.ts';
-import type { AuthoredAct, Kind, Row } from './authoring/exchange.ts';
-import { type Authored, readExchanges } from './authoring/read.ts';
 import { drills } from './drills.ts';
 import { plain } from './plain.ts';
 

@@ -2,10 +2,10 @@
 // not learn to say yes and give nothing, or the other way round.
 
 import type { Character } from '../../npcs/characters.ts';
+import type { AuthoredAct } from '../../npcs/exchange.ts';
+import type { Authored } from '../../npcs/read-exchanges.ts';
 import { faultOf, type Game } from '../../npcs/verbs.ts';
 import { type Candidate, choicesOf } from '../../tiers/decide.ts';
-import type { AuthoredAct } from './exchange.ts';
-import type { Authored } from './read.ts';
 
 /** Faults of the acts of one exchange: of verbs, arguments, and of what goes with which words. */
 export function faultsOfActs({ rows, at }: Authored, character: Character, game: Game): readonly string[] {

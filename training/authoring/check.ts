@@ -2,13 +2,13 @@
 // counts. Gives what is wrong as lines; prints nothing.
 
 import { type Characters, loadCharacters } from '../../npcs/characters.ts';
+import { type Kind, kinds } from '../../npcs/exchange.ts';
+import { type Authored, readExchanges } from '../../npcs/read-exchanges.ts';
 import { faultsOfActs } from './acts.ts';
 import { faultsOfCopies } from './copies.ts';
-import { type Kind, kinds } from './exchange.ts';
 import { faultsOfFacts, type World, worldOf } from './facts.ts';
 import { faultsOfHeldOut, readHeldOut } from './held-out.ts';
 import { readLore } from './lore.ts';
-import { type Authored, readExchanges } from './read.ts';
 import { faultsOfStyle, leaks } from './style.ts';
 import { checkSum } from './sums.ts';
 

@@ -2,8 +2,9 @@
 // that wear out. Of a table (`each`) the template counts, not its rows.
 
 import type { Character } from '../../npcs/characters.ts';
-import type { Authored } from './read.ts';
-import { normal, overlap, trigrams, wordsOf } from './words.ts';
+import { normal, wordsOf } from '../../npcs/figures.ts';
+import type { Authored } from '../../npcs/read-exchanges.ts';
+import { overlap, trigrams } from './words.ts';
 
 /** Answers of a character that share more than this of their letters are one answer. */
 const nearAnswers = 0.72;

@@ -2,13 +2,14 @@
 // words and clauses, no meaning: it finds what is plainly wrong and lets pass what it does not understand.
 
 import type { Character } from '../../npcs/characters.ts';
+import type { Row, SpokenTurn } from '../../npcs/exchange.ts';
+import { figures, normal, wordsOf } from '../../npcs/figures.ts';
 import type { Game } from '../../npcs/verbs.ts';
 import { isPromise, sentences } from '../../tiers/agreement.ts';
 import { isAnySaid, stems } from '../../tiers/recall.ts';
-import type { Row, SpokenTurn } from './exchange.ts';
 import type { Lore } from './lore.ts';
 import { amountsOf, goodsIn, isReckoned, reckonable } from './sums.ts';
-import { clauses, figures, normal, wordsOf } from './words.ts';
+import { clauses } from './words.ts';
 
 export interface World {
   readonly characters: ReadonlyMap<string, Character>;

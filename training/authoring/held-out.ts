@@ -4,8 +4,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import type { Authored } from './read.ts';
-import { keywords, normal, overlap, trigrams } from './words.ts';
+import { normal } from '../../npcs/figures.ts';
+import type { Authored } from '../../npcs/read-exchanges.ts';
+import { keywords, overlap, trigrams } from './words.ts';
 
 /** Of the words that carry a question, and of its letters. */
 const nearWords = 0.8;

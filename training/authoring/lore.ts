@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import type { Character } from '../../npcs/characters.ts';
-import { exchangesFolder } from './read.ts';
+import { exchangesFolder } from '../../npcs/read-exchanges.ts';
 
 const phrase = z.string().trim().min(1).max(60);
 const phrases = z.array(phrase).min(1).max(32);

@@ -2,12 +2,12 @@
 // it must not give away: secrets, and what only somebody else can say of themselves.
 
 import type { Character } from '../../npcs/characters.ts';
+import type { Kind, SpokenTurn } from '../../npcs/exchange.ts';
+import { normal, wordsOf } from '../../npcs/figures.ts';
 import type { Game } from '../../npcs/verbs.ts';
 import { agree, sentences } from '../../tiers/agreement.ts';
 import { isAnySaid, stems } from '../../tiers/recall.ts';
-import type { Kind, SpokenTurn } from './exchange.ts';
 import type { World } from './facts.ts';
-import { normal, wordsOf } from './words.ts';
 
 const mostWords = 25;
 const mostSentences = 2;

@@ -1,9 +1,9 @@
 // Gold reckoned: what an answer may come to from the prices and the player's purse, and whether its yes or no and its
 // difference are right. Where it cannot tell what is meant, it says nothing.
 
-import type { Row } from './exchange.ts';
+import type { Row } from '../../npcs/exchange.ts';
+import { coin, figures, wordsOf } from '../../npcs/figures.ts';
 import type { Lore } from './lore.ts';
-import { coin, figures, wordsOf } from './words.ts';
 
 type Good = Lore['goods'][number];
 

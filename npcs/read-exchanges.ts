@@ -3,7 +3,7 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Character } from '../../npcs/characters.ts';
+import type { Character } from './characters.ts';
 import { type Exchange, exchangeSchema, type Row, rowsOf } from './exchange.ts';
 
 /** An exchange with where it comes from and all of its rows. */

@@ -28,7 +28,7 @@ const acts = z.array(act).max(4);
 
 const turn = z.strictObject({
   /** One wording or several of the same thing; each is trained. */
-  player: z.union([text(500), z.array(text(500)).min(1).max(8)]),
+  player: z.union([text(500), z.array(text(500)).min(1).max(24)]),
   npc: z.string().min(1).max(500),
   /** What goes with this answer. */
   does: acts.default([]),

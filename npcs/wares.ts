@@ -1,0 +1,16 @@
+// What a character sells, as its author writes it: a name, a price in gold, the words that players use for it.
+
+import { z } from 'zod';
+
+export const wareSchema = z.strictObject({
+  /** One of it, without an article: "sword", "bowl of stew". */
+  name: z.string().trim().min(1).max(40),
+  /** Several of it; left out, it is the name with an s. */
+  many: z.string().trim().min(1).max(40).optional(),
+  /** In gold, of one. */
+  price: z.number().int().min(0).max(1_000_000),
+  /** Words for it; their endings do not count. The name itself need not be among them. */
+  called: z.array(z.string().trim().min(1).max(40)).max(16).default([]),
+});
+
+export type Ware = Readonly<z.output<typeof wareSchema>>;

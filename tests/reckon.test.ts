@@ -1,0 +1,167 @@
+// Sums of gold: what a character is told to say, and where nothing is said because it is not clear what is asked.
+
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Characters, loadCharacters } from '../npcs/characters.ts';
+import { figures } from '../npcs/figures.ts';
+import { readExchanges } from '../npcs/read-exchanges.ts';
+import { buildPrompt } from '../tiers/prompt.ts';
+import { reckon } from '../tiers/reckon.ts';
+
+const npcs = join(import.meta.dirname, '..', 'npcs');
+let cast: Characters;
+
+beforeAll(async () => {
+  cast = await loadCharacters(npcs);
+});
+
+function ask(npc: string, words: string, gold?: number, before: readonly string[] = []): string | undefined {
+  return reckon({ wares: cast.characters.get(npc)!.wares, words, before, gold });
+}
+
+describe('a purse', () => {
+  it.each([
+    [
+      'mira',
+      'I have 29 gold, can I buy a sword?',
+      undefined,
+      'No, a sword costs 30 gold and you have only 29, you are 1 short.',
+    ],
+    [
+      'mira',
+      'ive twelve coins, is that enough for a shield',
+      undefined,
+      'No, a shield costs 20 gold and you have only 12, you are 8 short.',
+    ],
+    ['mira', 'Can I afford a blade?', 45, 'Yes, that is enough, a sword costs 30 gold and you have 45.'],
+    [
+      'mira',
+      '30gold on me. does that buy steel?',
+      undefined,
+      'Yes, that is just enough, a sword costs 30 gold.',
+    ],
+    [
+      'rosa',
+      'Is 5 gold enough for a room and a stew?',
+      undefined,
+      'No, a room and a bowl of stew cost 6 gold and you have only 5, you are 1 short.',
+    ],
+    [
+      'tobin',
+      'do I have enough money for two loaves',
+      4,
+      'Yes, that is just enough, two loaves of bread cost 4 gold.',
+    ],
+    [
+      'yorick',
+      'there are 3 of us with 2 gold, enough?',
+      undefined,
+      'No, three crossings cost 3 gold and you have only 2, you are 1 short.',
+    ],
+    [
+      'edda',
+      'I have no gold. Can I get a tea?',
+      undefined,
+      'No, a tea costs 1 gold and you have only 0, you are 1 short.',
+    ],
+  ])('%s: %s', (npc, words, gold, says) => {
+    expect(ask(npc, words, gold)).toBe(says);
+  });
+
+  it('named before still counts, and so does the thing', () => {
+    expect(ask('mira', 'so is that enough for a sword', undefined, ['Good to know.', 'i have 25 gold'])).toBe(
+      'No, a sword costs 30 gold and you have only 25, you are 5 short.',
+    );
+    expect(ask('rosa', 'do i have enough for it?', 3, ['A room is 4 gold.', 'what does a room cost'])).toBe(
+      'No, a room costs 4 gold and you have only 3, you are 1 short.',
+    );
+  });
+
+  it('that is too small is told to who asks for a thing, and no other', () => {
+    expect(ask('mira', 'Give me a sword!', 10)).toBe(
+      'No, a sword costs 30 gold and you have only 10, you are 20 short.',
+    );
+    expect(ask('mira', 'Give me a sword!', 30)).toBeUndefined();
+    expect(ask('mira', 'Give me a sword!')).toBeUndefined();
+  });
+});
+
+describe('a sum', () => {
+  it.each([
+    ['mira', 'What do three swords cost?', 'Three swords cost 90 gold.'],
+    ['edda', 'two salves and one tea, how much?', 'Two salves and a tea cost 7 gold together.'],
+    ['yorick', 'How much is there and back?', 'Two crossings cost 2 gold.'],
+    [
+      'tobin',
+      'I pay with 10 gold for a loaf. What do I get back?',
+      'A loaf of bread costs 2 gold, so 8 gold is left of your 10.',
+    ],
+    ['tobin', 'How many loaves for 5 gold?', 'For 5 gold you get two loaves of bread, and 1 gold is left.'],
+    [
+      'mira',
+      'I have 25 gold, what can I buy?',
+      'With 25 gold you can have a shield or a repair, but a sword costs 30.',
+    ],
+    [
+      'mira',
+      'Which is cheaper, sword or shield?',
+      'A sword costs 30 gold and a shield 20, that is 10 gold less.',
+    ],
+  ])('%s: %s', (npc, words, says) => {
+    expect(ask(npc, words)).toBe(says);
+  });
+
+  it.each([
+    ['mira', 'How much is a sword?'],
+    ['mira', 'A sword is 20 gold, right?'],
+    ['mira', 'I heard shields are 10 gold.'],
+    ['mira', 'shield for 18, come on'],
+    ['mira', 'Who took the mine?'],
+    ['yorick', 'I come back after sunset, will you be rowing?'],
+    ['bram', 'I have 5 gold, is that enough for a sword?'],
+    ['mira', ''],
+  ])('is none: %s: %s', (npc, words) => {
+    expect(ask(npc, words)).toBeUndefined();
+  });
+});
+
+it('never says what the authors would not: every number of theirs, or of the player', async () => {
+  const { all } = await readExchanges(npcs, cast.characters);
+  let reckoned = 0;
+  let wrong = 0;
+  for (const { npc, exchange, rows } of all.filter(({ exchange }) => exchange.kind === 'sum'))
+    for (const { turns, state } of rows)
+      for (const words of turns[0]!.wordings) {
+        const says = ask(npc, words, typeof state.gold === 'number' ? state.gold : undefined);
+        if (says === undefined) continue;
+        reckoned++;
+        const told = new Set([...figures(says), ...figures(words)].map(({ value }) => value));
+        // "Yes" to who has enough, "no" to who has not.
+        const isNo = /^(?:no|not|sorry)\b/i;
+        const isYes = /^(?:yes|they are|it is enough)\b/i;
+        const answer = turns[0]!.answer;
+        const contradicts =
+          (isYes.test(answer) && isNo.test(says)) || (isNo.test(answer) && isYes.test(says));
+        if (
+          contradicts ||
+          figures(answer).every(({ value }) => !told.has(value) && value > 0) === figures(answer).length > 0
+        ) {
+          wrong++;
+          expect.soft(`${exchange.id}: ${words} -> ${says}`, answer).toBe('');
+        }
+      }
+  expect(wrong).toBe(0);
+  expect(reckoned).toBeGreaterThan(900);
+});
+
+it('stands in the prompt in the place of facts, and says nothing to a character that is not reminded', () => {
+  const mira = cast.characters.get('mira')!;
+  const state = { beside: ['You have 12 gold, traveller.'], asked: [], purse: 12 };
+  const parts = { history: [], words: 'Can I afford a sword?', state, contextTokens: 2048, maxTokens: 60 };
+  const { player } = buildPrompt({ ...parts, character: mira });
+  expect(player).toBe(
+    'Can I afford a sword?\n\nFact: No, a sword costs 30 gold and you have only 12, you are 18 short.',
+  );
+  const large = buildPrompt({ ...parts, character: { ...mira, reminders: 0 } });
+  expect(large.player).toBe('Can I afford a sword?\n\nFact: You have 12 gold, traveller.');
+});
