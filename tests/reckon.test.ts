@@ -118,10 +118,12 @@ describe('a sum', () => {
     ['mira', 'shield for 18, come on'],
     ['mira', 'Who took the mine?'],
     ['yorick', 'I come back after sunset, will you be rowing?'],
+    ['yorick', 'Can I get some advice?', 5],
+    ['yorick', 'Could I ask about the mine?', 5],
     ['bram', 'I have 5 gold, is that enough for a sword?'],
     ['mira', ''],
-  ])('is none: %s: %s', (npc, words) => {
-    expect(ask(npc, words)).toBeUndefined();
+  ])('is none: %s: %s', (npc, words, gold?: number) => {
+    expect(ask(npc, words, gold)).toBeUndefined();
   });
 });
 

@@ -35,7 +35,7 @@ const gold = /^(?:g|gold|golds|coins?|pieces?|gp|money)$/;
 const having =
   /\b(?:have|has|got|ive|with|pay|paid|spend|carry|own|hold|holds|left|purse|pockets?|pouch|give|gave|hand|brought|bring|my|on me)\b/;
 const enough =
-  /\b(?:enough|afford|can i (?:buy|get|pay|have|take|cross|eat|sleep|stay)|could i|(?:do|will|would|does|can|is) (?:that|it|this|they|my \w+) (?:do|cover|buy|get|pay)|covers?|suffice|sufficient|short|missing|lack|in reach|good for|get me|buys? me|gets me|have (?:i )?the (?:gold|money|coin|coins)|how much more|will do)\b/;
+  /\b(?:enough|afford|can i (?:buy|get|pay|have|take|cross|eat|sleep|stay)|could i (?:buy|get|pay|have|take|cross)|(?:do|will|would|does|can|is) (?:that|it|this|they|my \w+) (?:do|cover|buy|get|pay)|covers?|suffice|sufficient|short|missing|lack|in reach|good for|get me|buys? me|gets me|have (?:i )?the (?:gold|money|coin|coins)|how much more|will do)\b/;
 const change = /\b(?:change|left|leaves?|remains?|remaining|keep|get back|comes? back|over after)\b/;
 const several = /\bhow (?:many|often)\b|\bwhat (?:does|do|will|can) \S+ (?:gold|coins?) (?:buy|get)\b/;
 /** "Three loaves for 3 gold?", "would 19 gold buy it": asked like this, the gold is what the player would pay. */
@@ -48,6 +48,9 @@ const comparing = /\b(?:than|difference|as much as|cheaper|cheapest|dearer|costs
 const pair =
   /\b(?:both|twice|each|apiece|there and back|over and back|come back|and back|round trip|return trip|pair of|couple of|two of us|(?:me|i) and my|my \w+ and (?:me|i))\b/;
 const pronoun = /\b(?:it|one|that|those|these|them|this|some)\b/;
+/** Without one of these, "can I get some advice?" would be about whatever was spoken of last. */
+const money =
+  /\b(?:gold|coins?|money|purse|enough|afford|pay|price|costs?|fare|change|short|missing|lack|left|keep|back|how (?:much|many|often))\b/;
 const wanting = /\b(?:give|gimme|want|take|ill have|buy|sell|bring|hand|pour|deal|like|need)\b/;
 const people = /\b(?:people|persons|heads|of us|men|friends|souls|times|nights)\b/;
 /** Between a number and a ware: the number does not count the ware. */
@@ -187,6 +190,7 @@ function meant(
   isAsked: boolean,
 ): readonly Item[] {
   if (!isAsked && !pronoun.test(text) && !pair.test(text)) return [];
+  if (!money.test(text) && !pronoun.test(text) && !pair.test(text)) return [];
   const spokenOf: Item[] = [];
   for (const said of before) {
     const { items } = hear(plainText(said), wares);
@@ -202,7 +206,7 @@ function meant(
         : [];
   // A list of wares names none of them.
   if (spokenOf.length === 1) return spokenOf;
-  return wares.length === 1 ? [{ ware: wares[0]!, count: 1 }] : [];
+  return wares.length === 1 && (money.test(text) || pair.test(text)) ? [{ ware: wares[0]!, count: 1 }] : [];
 }
 
 /** A purse that was named in one of the last things said. */
