@@ -72,10 +72,10 @@ const whole: ReadonlySet<string> = new Set(['here']);
 
 /** The words of a text without their commonest endings: `repairing` and `repairs` count as `repair`. */
 export function stems(text: string): ReadonlySet<string> {
-  const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-  return new Set(
-    words.map((word) =>
-      word.length < 4 || whole.has(word) ? word : word.replace(/(?<=.{3})(?:ing|ed|es|s|e)$/, ''),
-    ),
-  );
+  return new Set((text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []).map(stemOf));
+}
+
+/** One word in lower case without its ending. */
+export function stemOf(word: string): string {
+  return word.length < 4 || whole.has(word) ? word : word.replace(/(?<=.{3})(?:ing|ed|es|s|e)$/, '');
 }

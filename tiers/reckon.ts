@@ -4,7 +4,7 @@
 
 import { numberAt, wordsOf } from '../npcs/figures.ts';
 import type { Ware } from '../npcs/wares.ts';
-import { stems } from './recall.ts';
+import { stemOf } from './recall.ts';
 
 export interface Sum {
   readonly wares: readonly Ware[];
@@ -122,6 +122,7 @@ function plainText(words: string): string {
 /** The wares, the purse and other numbers of a text, from left to right. */
 function hear(text: string, wares: readonly Ware[]): Heard {
   const words = text.split(' ');
+  const stemmed = words.map(stem);
   const items = new Map<Ware, number>();
   let purse: number | undefined;
   let loose: number | undefined;
@@ -142,7 +143,7 @@ function hear(text: string, wares: readonly Ware[]): Heard {
       i += number.length;
       continue;
     }
-    const ware = wareAt(words, i, wares);
+    const ware = wareAt(stemmed, i, wares);
     if (ware) {
       const isCounted =
         count !== undefined &&
@@ -166,20 +167,28 @@ function hear(text: string, wares: readonly Ware[]): Heard {
   };
 }
 
-/** The ware that the words from here on name. */
+/** The ware that the words from here on name; words by their stems. */
 function wareAt(words: readonly string[], at: number, wares: readonly Ware[]): Ware | undefined {
-  return wares.find((ware) =>
-    [ware.name, ware.many ?? '', ...ware.called].some((name) => {
-      const wanted = wordsOf(name);
-      return wanted.length > 0 && wanted.every((word, i) => stem(words[at + i]) === stem(word));
-    }),
-  );
+  return wares.find((ware) => namesOf(ware).some((name) => name.every((word, i) => words[at + i] === word)));
+}
+
+/** By ware, which lives as long as its character is not edited: prompts are put together for every sentence. */
+const names = new WeakMap<Ware, readonly (readonly string[])[]>();
+
+/** What a ware is called: each name as the stems of its words. */
+function namesOf(ware: Ware): readonly (readonly string[])[] {
+  const known = names.get(ware);
+  if (known) return known;
+  const all = [ware.name, ware.many ?? '', ...ware.called]
+    .map((name) => wordsOf(name).map(stem))
+    .filter((words) => words.length > 0);
+  names.set(ware, all);
+  return all;
 }
 
 /** Twice: "crossings" loses its s first and then its -ing. */
-function stem(word: string | undefined): string {
-  const once = (text: string) => [...stems(text)][0] ?? text;
-  return word === undefined ? '' : once(once(word));
+function stem(word: string): string {
+  return stemOf(stemOf(word));
 }
 
 /** What is meant where nothing is named: what was spoken of last, or all that there is to buy. */
@@ -189,21 +198,19 @@ function meant(
   wares: readonly Ware[],
   isAsked: boolean,
 ): readonly Item[] {
-  if (!isAsked && !pronoun.test(text) && !pair.test(text)) return [];
-  if (!money.test(text) && !pronoun.test(text) && !pair.test(text)) return [];
+  const isBoth = /\bboth\b/.test(text);
+  if (!(isAsked && money.test(text)) && !pronoun.test(text) && !pair.test(text)) return [];
   const spokenOf: Item[] = [];
   for (const said of before) {
     const { items } = hear(plainText(said), wares);
     for (const { ware } of items)
       if (!spokenOf.some((other) => other.ware === ware)) spokenOf.push({ ware, count: 1 });
-    if (spokenOf.length > 0 && !/\bboth\b/.test(text)) break;
+    if (spokenOf.length > 0 && !isBoth) break;
   }
-  if (/\bboth\b/.test(text) && wares.length > 1)
-    return spokenOf.length === 2
-      ? spokenOf
-      : wares.length === 2
-        ? wares.map((ware) => ({ ware, count: 1 }))
-        : [];
+  if (isBoth && wares.length > 1) {
+    if (spokenOf.length === 2) return spokenOf;
+    return wares.length === 2 ? wares.map((ware) => ({ ware, count: 1 })) : [];
+  }
   // A list of wares names none of them.
   if (spokenOf.length === 1) return spokenOf;
   return wares.length === 1 && (money.test(text) || pair.test(text)) ? [{ ware: wares[0]!, count: 1 }] : [];
@@ -238,8 +245,10 @@ function named(items: readonly Item[]): { text: string; costs: string } {
       ? `${/^[aeiou]/.test(ware.name) ? 'an' : 'a'} ${ware.name}`
       : `${small[count] ?? count} ${ware.many ?? `${ware.name}s`}`,
   );
-  const text = parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`;
-  return { text, costs: items.length === 1 && items[0]!.count === 1 ? 'costs' : 'cost' };
+  return {
+    text: listed(parts, 'and'),
+    costs: items.length === 1 && items[0]!.count === 1 ? 'costs' : 'cost',
+  };
 }
 
 function tooLittle(items: readonly Item[], total: number, purse: number): string {
@@ -279,17 +288,25 @@ function affordable(wares: readonly Ware[], purse: number): string {
   const cheapest = [...wares].sort((a, b) => a.price - b.price)[0]!;
   if (has.length === 0) return tooLittle([{ ware: cheapest, count: 1 }], cheapest.price, purse);
   const dear = wares.filter(({ price }) => price > purse).sort((a, b) => a.price - b.price)[0];
-  const names = has.map((ware) => named([{ ware, count: 1 }]).text);
-  const list = names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
-  const but = dear ? `, but ${named([{ ware: dear, count: 1 }]).text} costs ${dear.price}` : '';
+  const list = listed(has.map(one), 'or');
+  const but = dear ? `, but ${one(dear)} costs ${dear.price}` : '';
   return `With ${purse} gold you can have ${list}${but}.`;
 }
 
-function compared([one, other]: readonly Item[]): string {
-  const [more, less] = one!.ware.price < other!.ware.price ? [other!, one!] : [one!, other!];
+function compared([first, second]: readonly Item[]): string {
+  const [more, less] = first!.ware.price < second!.ware.price ? [second!, first!] : [first!, second!];
   const difference = more.ware.price - less.ware.price;
-  const say = (item: Item) => named([{ ...item, count: 1 }]).text;
-  return `${capital(say(more))} costs ${more.ware.price} gold and ${say(less)} ${less.ware.price}, that is ${difference} gold less.`;
+  return `${capital(one(more.ware))} costs ${more.ware.price} gold and ${one(less.ware)} ${less.ware.price}, that is ${difference} gold less.`;
+}
+
+/** "a sword". */
+function one(ware: Ware): string {
+  return named([{ ware, count: 1 }]).text;
+}
+
+/** "a, b and c". */
+function listed(parts: readonly string[], word: 'and' | 'or'): string {
+  return parts.length < 2 ? parts.join('') : `${parts.slice(0, -1).join(', ')} ${word} ${parts.at(-1)}`;
 }
 
 function capital(text: string): string {
