@@ -677,6 +677,13 @@ export const settings = {
     form: 'a .gguf file, or none',
     doc: 'LoRA adapter for that model. Empty: the champion of the registry (npm run promote; taken up while streams run), else the one beside the characters (adapters/ in PARLEY_NPCS) if it was made for this model. `none`: the model alone.',
   }),
+  recall: text({
+    env: 'PARLEY_RECALL',
+    group: 'worker',
+    fallback: '',
+    form: 'a .gguf file, or none',
+    doc: 'Encoder by which characters recall what their authors wrote (exchanges/ in PARLEY_NPCS) for words that are near in meaning. Empty: the one beside the characters (recall/ in PARLEY_NPCS). `none`: the words themselves bring up facts.',
+  }),
   speculation: choice({
     env: 'PARLEY_SPECULATION',
     group: 'worker',

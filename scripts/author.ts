@@ -1,13 +1,17 @@
 // `npm run author -- check [ID...]`: holds the exchanges that authors wrote (npcs/exchanges/) against the characters, their
 // acts, the lore and the held-out questions. Prints every fault; exits with 1 when there is one, with 2 when it was
-// called wrongly. Changes nothing.
+// called wrongly. Changes nothing. `npm run author -- remember`: writes the vectors of new wordings to the file beside the
+// encoder (npcs/recall/), so that no worker has to make them at its start.
 
 import { parseArgs } from 'node:util';
+import { loadCharacters } from '../npcs/characters.ts';
 import { kinds } from '../npcs/exchange.ts';
 import { readConfig } from '../runtime/config.ts';
+import { Recollection, vectorsFile } from '../tiers/recollection/recollection.ts';
+import { writeVectors } from '../tiers/recollection/vectors.ts';
 import { checkExchanges, type Report } from '../training/authoring/check.ts';
 
-const usage = 'usage: npm run author -- check [ID...]';
+const usage = 'usage: npm run author -- check [ID...]\n       npm run author -- remember';
 
 function print({ faults, counts, sums, heldOut }: Report): void {
   const out = (line: string) => process.stdout.write(`${line}\n`);
@@ -23,16 +27,33 @@ function print({ faults, counts, sums, heldOut }: Report): void {
   out(`sums reckoned: ${sums}; held-out questions compared with: ${heldOut}; faults: ${faults.length}`);
 }
 
-try {
-  const { positionals } = parseArgs({ allowPositionals: true });
-  const [command, ...only] = positionals;
-  if (command !== 'check') {
-    process.stderr.write(`${usage}\n`);
-    process.exit(2);
-  }
+async function check(only: readonly string[]): Promise<void> {
   const report = await checkExchanges({ npcs: readConfig().npcs, questions: 'evaluation/questions', only });
   print(report);
   process.exitCode = report.faults.length > 0 ? 1 : 0;
+}
+
+async function remember(): Promise<void> {
+  const { npcs, recall: setting } = readConfig();
+  const { characters } = await loadCharacters(npcs);
+  const recollection = await Recollection.open({ npcs, setting });
+  if (!recollection) throw new Error(`there is no encoder in ${npcs}/recall; npm run train -- recall makes one`);
+  const { vectors, made } = await recollection.allVectors(characters);
+  const file = vectorsFile(npcs);
+  await writeVectors(file, vectors, recollection.encoder);
+  await recollection.close();
+  process.stdout.write(`${file}: ${vectors.size} wordings, ${made} of them new\n`);
+}
+
+try {
+  const { positionals } = parseArgs({ allowPositionals: true });
+  const [command, ...only] = positionals;
+  if (command === 'remember') await remember();
+  else if (command === 'check') await check(only);
+  else {
+    process.stderr.write(`${usage}\n`);
+    process.exit(2);
+  }
 } catch (error) {
   process.stderr.write(`author: ${(error as Error).message}\n`);
   process.exitCode = 2;

@@ -38,16 +38,21 @@ function run(program: string, args: readonly string[]): Promise<void> {
   });
 }
 
-async function python(...args: string[]): Promise<void> {
-  // Plain JavaScript: set-up runs before there are packages.
-  const { ensurePython } = (await import(new URL('./setup/python-env.mjs', import.meta.url).href)) as {
-    ensurePython(cache: string): Promise<string>;
-  };
-  const program = await ensurePython(join(home, 'cache')).catch((error: { report?(): string }) => {
+/** Runs one step of set-up. Plain JavaScript: set-up runs before there are packages. */
+async function setUp(file: string, step: string): Promise<string> {
+  const steps = (await import(new URL(`./setup/${file}`, import.meta.url).href)) as Record<
+    string,
+    (cache: string) => Promise<string>
+  >;
+  return steps[step]!(join(home, 'cache')).catch((error: { report?(): string }) => {
     if (!error.report) throw error;
     process.stderr.write(`set-up: ${error.report()}\n`);
     process.exit(1);
   });
+}
+
+async function python(...args: string[]): Promise<void> {
+  const program = await setUp('python-env.mjs', 'ensurePython');
   await run(program, ['-m', 'parley_training', ...args]);
 }
 
@@ -72,6 +77,11 @@ if (isWhole || words[0] === 'sft') {
   // A run that was stopped half-way has nothing to check yet.
   const isPart = options.some((word) => word.startsWith('--stop-after'));
   if (isWhole && !isPart) await python('check', ...ofCheck(options));
+} else if (words[0] === 'recall' && !words.includes('--help')) {
+  const wordings = join(home, 'training', 'data', 'wordings.jsonl');
+  await run(process.execPath, [...tsx, 'training/wordings.ts', '--out', wordings]);
+  await setUp('encoder.mjs', 'ensureEncoder');
+  await python(...words);
 } else {
   await python(...words);
 }

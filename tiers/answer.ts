@@ -14,6 +14,7 @@ import { EngineError, type Prompt, type Usage } from './engine.ts';
 import type { OutgoingStream } from './outgoing-stream.ts';
 import { buildAfterthought, buildPrompt, buildThought, type PromptParts } from './prompt.ts';
 import { type StateLines, stateLines } from './recall.ts';
+import type { Recall, Recollection } from './recollection/recollection.ts';
 
 /** Why a stream was stopped from outside: the reason that its AbortSignal carries. */
 export class Stop {
@@ -31,6 +32,8 @@ export interface AnswerParts extends DecideParts {
   readonly history: History;
   /** What the game's backend has told about a player, a character and the world. */
   readonly state: (of: { player: string; npc: string }) => Promise<StateFacts>;
+  /** What was written for the characters, by meaning; undefined where there is no encoder. */
+  readonly recollection?: Pick<Recollection, 'of'> | undefined;
   readonly tier: 'gold' | 'silver';
   readonly contextTokens: number;
   readonly metrics: WorkerMetrics;
@@ -113,7 +116,11 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
       readStateLines(request, words, parts),
     ]);
     const { context } = request;
-    const prompt = speechPrompt({ character, history, words, context, state, said, contextTokens }, tokens);
+    const recall = await recallOf(character, [...history.map(({ player }) => player), words], parts);
+    const prompt = speechPrompt(
+      { character, history, words, context, state, recall, said, contextTokens },
+      tokens,
+    );
     let reason: 'stop' | 'length' | undefined;
     // Acts come after the speech: where there is one already, nothing more is said.
     if (stream.acts().length > 0) reason = 'stop';
@@ -248,6 +255,21 @@ async function readStateLines(
   } catch (error) {
     log.warn({ err: error, npc }, 'answering without the state of the game: it cannot be read');
     return { beside: [], asked: [] };
+  }
+}
+
+/** How the character recalls at these texts. Without it, it still answers. */
+async function recallOf(
+  character: Character,
+  texts: readonly string[],
+  { recollection, log }: AnswerParts,
+): Promise<Recall | undefined> {
+  if (character.reminders === 0) return undefined;
+  try {
+    return await recollection?.of(character.id, texts);
+  } catch (error) {
+    log.warn({ err: error, npc: character.id }, 'answering without what was written: the encoder failed');
+    return undefined;
   }
 }
 

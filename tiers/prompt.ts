@@ -2,11 +2,13 @@
 // keeps the KV cache useful: what is the same for every player first. What players say is cleaned here; an
 // engine tokenises it as plain text besides. Does not talk to an engine.
 
+import type { StateFacts } from '../bus/state.ts';
 import type { Character } from '../npcs/characters.ts';
 import { cleanText } from './clean-text.ts';
 import type { Prompt, Turn } from './engine.ts';
 import { reminders, type StateLines } from './recall.ts';
 import { reckon } from './reckon.ts';
+import type { Recall } from './recollection/recollection.ts';
 
 export type PromptCharacter = Pick<
   Character,
@@ -23,6 +25,8 @@ export interface PromptParts {
   readonly context?: string;
   /** Facts of the game that belong to these words. */
   readonly state?: StateLines;
+  /** What was written for such words; without it the words themselves bring up facts. */
+  readonly recall?: Recall | undefined;
   /** What the character has said so far in this very answer. */
   readonly said?: string;
   /** The engine's context, which has to hold persona, history and answer. */
@@ -44,10 +48,16 @@ const shortHistory = 16;
  * not cut: the engine says `prompt_too_long`.
  */
 export function buildPrompt(parts: PromptParts): Prompt {
-  const { character } = parts;
+  const { character, state } = parts;
   const system = systemText(character);
   const examples = character.examples.map((turn) => withReminders(turn, character));
-  const player = playerText(parts, character);
+  const history = told(parts.history);
+  const words = cleanText(parts.words);
+  const mind = mindAt(parts, history, history.length);
+  const { facts } = factsFor(words, character, { ...mind, state });
+  // In the player's own turn, so that it can weigh no more than what a player says. The facts come last, on a line of
+  // their own, which a player's text cannot begin: it has no line breaks.
+  const player = withFacts(`${situation(parts.context)}${words}`, facts);
   const fixed =
     estimateTokens(system) +
     examples.reduce((sum, turn) => sum + turnTokens(turn), 0) +
@@ -55,13 +65,7 @@ export function buildPrompt(parts: PromptParts): Prompt {
     estimateTokens(parts.said ?? '') +
     4 * messageTokens;
   const room = parts.contextTokens - parts.maxTokens - fixed;
-  const turns = parts.history
-    .map((turn) => ({ player: cleanText(turn.player), npc: cleanText(turn.npc) }))
-    .filter((turn) => turn.player !== '' && turn.npc !== '')
-    .filter(isNoEcho)
-    .map((turn, i, all) =>
-      withReminders(turn, character, { before: saidBefore(all, i), purse: parts.state?.purse }),
-    );
+  const turns = history.map((turn, i) => withReminders(turn, character, mindAt(parts, history, i)));
   return {
     npc: character.id,
     system,
@@ -88,44 +92,70 @@ export function systemText(character: Pick<Character, 'persona' | 'facts' | 'rul
   return [character.persona, ...facts, ...character.rules].join('\n');
 }
 
-const noState: StateLines = { beside: [], asked: [] };
-
-function playerText({ words, context, state, history }: PromptParts, character: PromptCharacter): string {
-  const said = cleanText(words);
-  // In the player's own turn, so that it can weigh no more than what a player says. The facts come last, on a line of
-  // their own, which a player's text cannot begin: it has no line breaks.
-  const text = `${situation(context)}${said}`;
-  const { beside, asked, purse } = state ?? noState;
-  // A sum says all that is to be said: a small model that is told more mixes it up.
-  const sum = summed(said, character, { before: saidBefore(history, history.length), purse });
-  return withFacts(text, sum ?? [...beside, ...asked, ...reminders(character, said, asked.length)]);
+/** The facts that the prompt for these words tells; `sum` where they are the answer to one. */
+export function factsOf(parts: Pick<PromptParts, 'character' | 'history' | 'words' | 'state' | 'recall'>): Facts {
+  const history = told(parts.history);
+  const mind = mindAt(parts, history, history.length);
+  return factsFor(cleanText(parts.words), parts.character, { ...mind, state: parts.state });
 }
 
-interface Purse {
-  /** What player and character said before, newest first. */
+/** What was said and answered, cleaned. */
+function told(history: readonly Turn[]): readonly Turn[] {
+  return history
+    .map((turn) => ({ player: cleanText(turn.player), npc: cleanText(turn.npc) }))
+    .filter((turn) => turn.player !== '' && turn.npc !== '')
+    .filter(isNoEcho);
+}
+
+interface Facts {
+  readonly facts: readonly string[];
+  readonly sum?: string;
+}
+
+/** What was said before some words, and what is known of the one who says them. */
+interface Mind {
+  /** What player and character said, newest first. */
   readonly before: readonly string[];
-  readonly purse?: number | undefined;
+  /** What the player said last. */
+  readonly previous?: string | undefined;
+  /** What the game tells. */
+  readonly told?: StateFacts | undefined;
+  readonly recall?: Recall | undefined;
 }
 
 /** How many turns back a thing is still "it". */
 const turnsInMind = 3;
 
-function saidBefore(history: readonly Turn[], at: number): readonly string[] {
-  return history
+function mindAt(
+  { state, recall }: Pick<PromptParts, 'state' | 'recall'>,
+  history: readonly Turn[],
+  at: number,
+): Mind {
+  const before = history
     .slice(Math.max(0, at - turnsInMind), at)
     .reverse()
     .flatMap(({ player, npc }) => [npc, player]);
+  return { before, previous: history[at - 1]?.player, told: state?.facts, recall };
 }
 
-/** The answer to a sum of gold, for a character that is reminded of facts; undefined where none is asked for. */
-function summed(
+/**
+ * The facts for some words: a sum, if one is asked for, and nothing else, since a small model that is told more mixes it up;
+ * else the state of the game and what is recalled, or what the words bring up.
+ */
+function factsFor(
   words: string,
   character: PromptCharacter,
-  { before, purse }: Purse,
-): readonly string[] | undefined {
-  if (character.reminders === 0) return undefined;
-  const sum = reckon({ wares: character.wares, words, before, gold: purse });
-  return sum === undefined ? undefined : [sum];
+  { before, previous, told = {}, recall, state }: Mind & { readonly state?: StateLines | undefined },
+): Facts {
+  const { beside = [], asked = [], askedOf = [] } = state ?? {};
+  if (character.reminders === 0) return { facts: [...beside, ...asked] };
+  const gold = typeof told.gold === 'number' ? told.gold : undefined;
+  const sum = reckon({ wares: character.wares, words, before, gold });
+  if (sum !== undefined) return { facts: [sum], sum };
+  const recalled = recall?.({ words, before: previous, told, asked: askedOf }) ?? [];
+  // What is recalled was written with the state that the words ask for, and says it.
+  if (recalled.length > 0) return { facts: [...beside, ...recalled] };
+  return { facts: [...beside, ...asked, ...reminders(character, words, asked.length)] };
 }
 
 /** What the player's game says about the scene, marked as such. */
@@ -167,16 +197,16 @@ export function buildAfterthought(prompt: Prompt, speech: string, question: stri
 }
 
 /**
- * A turn with the facts that its words bring to mind. The same words of the same character always bring the same
- * facts, so that a turn reads the same when it has become history, and its KV stays good.
+ * A turn with the facts that its words bring to mind. With the same turns before it and the same purse it brings the same
+ * facts, so that it reads the same when it has become history, and its KV stays good.
  */
-function withReminders(turn: Turn, character: PromptCharacter, purse: Purse = { before: [] }): Turn {
-  const facts = summed(turn.player, character, purse) ?? reminders(character, turn.player);
-  return { ...turn, player: withFacts(turn.player, facts) };
+function withReminders(turn: Turn, character: PromptCharacter, mind: Mind = { before: [] }): Turn {
+  return { ...turn, player: withFacts(turn.player, factsFor(turn.player, character, mind).facts) };
 }
 
+/** Each on a line of its own: two sentences of one fact and two facts are not the same to who must pick one. */
 function withFacts(text: string, facts: readonly string[]): string {
-  return facts.length === 0 ? text : `${text}\n\nFact: ${facts.join(' ')}`;
+  return facts.length === 0 ? text : `${text}\n\n${facts.map((fact) => `Fact: ${fact}`).join('\n')}`;
 }
 
 /**

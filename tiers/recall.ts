@@ -28,8 +28,10 @@ export interface StateLines {
   readonly beside: readonly string[];
   /** Brought up by the words, in the place of a reminder. */
   readonly asked: readonly string[];
-  /** The player's gold, where the game tells it. */
-  readonly purse?: number;
+  /** All that the game tells, as it tells it. */
+  readonly facts?: StateFacts;
+  /** Names of the facts behind `asked`. */
+  readonly askedOf?: readonly string[];
 }
 
 const mostStateFacts = 16;
@@ -40,7 +42,7 @@ const longestValue = 120;
 /** The facts of the game that belong to these words, in the author's phrases where there are any, cleaned and bounded. */
 export function stateLines(state: StateFacts, phrases: Game['state'], words: string): StateLines {
   const said = stems(words);
-  const lines = { beside: [] as string[], asked: [] as string[] };
+  const lines = { beside: [] as string[], asked: [] as string[], askedOf: [] as string[] };
   let chars = 0;
   for (const [name, raw] of Object.entries(state)) {
     const phrase = phrases.get(name);
@@ -51,9 +53,11 @@ export function stateLines(state: StateFacts, phrases: Game['state'], words: str
     const line = says.replaceAll('{value}', () => value);
     chars += line.length;
     if (lines.beside.length + lines.asked.length >= mostStateFacts || chars > mostStateChars) break;
-    lines[about.length > 0 && !phrase?.beside ? 'asked' : 'beside'].push(line);
+    const isAsked = about.length > 0 && !phrase?.beside;
+    lines[isAsked ? 'asked' : 'beside'].push(line);
+    if (isAsked) lines.askedOf.push(name);
   }
-  return typeof state.gold === 'number' ? { ...lines, purse: state.gold } : lines;
+  return { ...lines, facts: state };
 }
 
 /** Whether one of the phrases was said. */

@@ -14,6 +14,7 @@ import { createLog, type Log } from '../runtime/log.ts';
 import { createRegistry, createWorkerMetrics, type WorkerMetrics } from '../runtime/metrics.ts';
 import type { Engine } from './engine.ts';
 import { startHealthServer } from './health-server.ts';
+import { Recollection } from './recollection/recollection.ts';
 import { VitalSigns } from './vital-signs.ts';
 import { warmCharacters } from './warm.ts';
 import { Worker } from './worker.ts';
@@ -68,16 +69,22 @@ export async function runWorker(
       }),
       (b) => b.close(),
     );
+    const recollection = await Recollection.open({ npcs: config.npcs, setting: config.recall, log });
+    if (recollection) life.add('encoder', recollection, (r) => r.close());
     const warm = new AbortController();
     const characters = life.add(
       'characters',
       await openCharacters(config.npcs, {
         log,
         metrics,
-        onChange: (set) => void warmCharacters(engine, set, config, log, warm.signal),
+        onChange: (set) => {
+          void recollection?.learn(set);
+          void warmCharacters(engine, set, config, log, warm.signal);
+        },
       }),
       (c) => c.stop(),
     );
+    void recollection?.learn(characters.current());
     const keys = createKeys(config.prefix);
     const worker = new Worker({
       id,
@@ -94,6 +101,7 @@ export async function runWorker(
       state: (of) => readState(redis, keys, of),
       characters: characters.current,
       game: characters.game,
+      recollection,
       isReady: () => vitalSigns.notReady === undefined,
       tier: config.tier,
       contextTokens: config.contextTokens,

@@ -1,25 +1,12 @@
-// Sums of gold by the hundred, made out of the character files: is it enough, what is short, what do two cost, what comes
-// back, and who is too poor gets nothing. A small model learns to compare numbers from many alike, not from a few that
-// are well written; so all answer in one form. Authors write the rest (npcs/exchanges).
+// Sums of gold by the hundred, made out of the wares of the characters: is it enough, what is short, what do two cost, what
+// comes back, and who is too poor gets nothing. The answers are those that are reckoned (tiers/reckon.ts): what is learnt is to
+// repeat them. Authors write the rest (npcs/exchanges).
 
 import type { Character } from '../npcs/characters.ts';
-import { type Exchange, type Row, rowsOf } from '../npcs/exchange.ts';
+import type { Row } from '../npcs/exchange.ts';
 import type { Authored } from '../npcs/read-exchanges.ts';
-
-interface Ware {
-  /** "sword", "room for the night". */
-  readonly name: string;
-  /** "a sword"; "repairs" have no article. */
-  readonly one: string;
-  readonly costs: 'cost' | 'costs';
-  readonly price: number;
-  /** What is said when it is handed over, and the act that goes with it. */
-  readonly gives?: {
-    readonly fact: string;
-    readonly verb: string;
-    readonly args: Row['does'][number]['args'];
-  };
-}
+import type { Ware } from '../npcs/wares.ts';
+import { reckon } from '../tiers/reckon.ts';
 
 /** Each is asked with a purse that is told by the player. */
 const byWords = [
@@ -72,84 +59,33 @@ function purses(price: number): readonly number[] {
 
 /** The drills of all characters that sell something. */
 export function drills(characters: ReadonlyMap<string, Character>): readonly Authored[] {
-  return [...characters.values()].flatMap((character) =>
-    waresOf(character).flatMap((ware, i) => drillsOf(character.id, ware, i)),
+  return [...characters.values()].flatMap(({ id, wares }) =>
+    wares.flatMap((ware, i) => drillsOf(id, wares, ware, i)),
   );
 }
 
-function drillsOf(npc: string, ware: Ware, at: number): Authored[] {
-  const { one, price, gives } = ware;
-  const One = one[0]!.toUpperCase() + one.slice(1);
-  const short = (gold: number) => `No, ${one} ${ware.costs} ${price} gold and you have only ${gold}.`;
-  const yes = (gold: number) => `Yes, you have ${gold} gold and ${one} ${ware.costs} ${price}.`;
+function drillsOf(npc: string, wares: readonly Ware[], ware: Ware, at: number): Authored[] {
+  const { name, price } = ware;
+  const one = `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`;
   const made: Authored[] = [];
-  const add = (
-    name: string,
-    kind: Exchange['kind'],
-    players: readonly string[],
-    npcSays: string,
-    more: object = {},
-  ) => {
-    const { does = [], ...rest } = more as { does?: unknown[]; state?: object };
-    const exchange = {
-      id: `${npc}-drill-${at}-${name}`,
-      kind,
-      turns: [{ player: players as string[], npc: npcSays, does }],
-      ...rest,
-    } as Exchange;
-    made.push({ npc, exchange, rows: rowsOf(exchange), at: `drill ${exchange.id}` });
+  const add = (name: string, templates: readonly string[], gold: number, state: { gold?: number } = {}) => {
+    const rows = templates.flatMap((template, row): Row[] => {
+      const words = template.replaceAll('{gold}', String(gold)).replaceAll('{one}', one);
+      const answer = reckon({ wares, words, before: [], gold: state.gold });
+      if (answer === undefined) return [];
+      return [
+        { row, turns: [{ wordings: [words], answer, does: [] }], state, context: undefined, does: [] },
+      ];
+    });
+    const id = `${npc}-drill-${at}-${name}`;
+    if (rows.length > 0) made.push({ npc, exchange: { id, kind: 'sum' }, rows, at: `drill ${id}` });
   };
-  const fill = (templates: readonly string[], gold: number) =>
-    templates.map((text) => text.replaceAll('{gold}', String(gold)).replaceAll('{one}', one));
   for (const gold of purses(price)) {
-    const isEnough = gold >= price;
-    add(`words-${gold}`, 'sum', fill(byWords, gold), isEnough ? yes(gold) : short(gold));
-    add(`state-${gold}`, 'sum', fill(byState, gold), isEnough ? yes(gold) : short(gold), { state: { gold } });
-    if (gives)
-      add(`buy-${gold}`, 'buy', fill(bought, gold), isEnough ? gives.fact : short(gold), {
-        state: { gold },
-        ...(isEnough ? { does: [{ verb: gives.verb, args: gives.args }] } : {}),
-      });
-    if (gold > price)
-      add(
-        `change-${gold}`,
-        'sum',
-        fill(changed, gold),
-        `${One} ${ware.costs} ${price} gold, so ${gold - price} gold is left.`,
-      );
+    add(`words-${gold}`, byWords, gold);
+    add(`state-${gold}`, byState, gold, { gold });
+    if (gold < price) add(`poor-${gold}`, bought, gold, { gold });
+    if (gold > price) add(`change-${gold}`, changed, gold);
   }
-  if (ware.costs === 'costs')
-    add('two', 'sum', fill(doubled, 0), `${One} ${ware.costs} ${price} gold, so two are ${2 * price} gold.`);
+  add('two', doubled, 0);
   return made;
-}
-
-/** What a character's facts put a price on: "A sword costs 30 gold." */
-function waresOf({ facts, acts }: Character): readonly Ware[] {
-  const wares = new Map<string, Ware>();
-  for (const { fact } of facts) {
-    for (const [, article = '', name = '', costs, price] of fact.matchAll(
-      /(?:^|\band )(?:(an?|the|my) )?([a-z][a-z ]*?) (costs?) (\d+) gold/gi,
-    )) {
-      const key = name.toLowerCase();
-      const act = acts.find(({ verb, args }) => verb === 'give' && key.includes(String(args.item)));
-      const yes = act && facts.find(({ fact: words }) => isHandedOver(words, act.says));
-      if (wares.has(key) || /swords$/.test(key)) continue;
-      wares.set(key, {
-        name: key,
-        one: article === '' ? key : article.toLowerCase() === 'the' ? `the ${key}` : `a ${key}`,
-        costs: costs as Ware['costs'],
-        price: Number(price),
-        ...(act && yes
-          ? { gives: { fact: yes.fact, verb: act.verb, args: act.args as Row['does'][number]['args'] } }
-          : {}),
-      });
-    }
-  }
-  return [...wares.values()];
-}
-
-/** Whether these words hand it over: all words of one of the act's phrases are in them. */
-function isHandedOver(words: string, says: readonly string[]): boolean {
-  const spoken = new Set(words.toLowerCase().match(/[a-z]+/g) ?? []);
-  return says.some((phrase) => phrase.split(' ').every((word) => spoken.has(word)));
 }

@@ -1,6 +1,6 @@
 // Renders the authored exchanges into what training reads: for every turn the prompt that a worker would send, history
-// and facts included, and the answer. `node --import tsx training/render.ts --out FILE [--as-authored] [ID...]`. For a small
-// model, the default, answers that tell a fact are made plain (plain.ts) and sums are drilled (drills.ts). Uses the worker's
+// and facts included, and the answer. `node --import tsx training/render.ts --out FILE [--as-authored] [ID...]`. A small
+// model, the default, is taught to say what its prompt tells (taught.ts), and sums are drilled (drills.ts). Uses the worker's
 // own code for every prompt; checks no content (npm run author -- check).
 
 import { createHash } from 'node:crypto';
@@ -11,15 +11,16 @@ import { parseArgs } from 'node:util';
 import { type Character, type Characters, loadCharacters } from '../npcs/characters.ts';
 import type { AuthoredAct, Kind, Row } from '../npcs/exchange.ts';
 import { type Authored, readExchanges } from '../npcs/read-exchanges.ts';
-import { readConfig } from '../runtime/config.ts';
+import { type Config, readConfig } from '../runtime/config.ts';
 import { speechPrompt } from '../tiers/answer.ts';
 import { type Choice, choicesOf, isSettled, nothing, questionText } from '../tiers/decide.ts';
 import type { Prompt, Turn } from '../tiers/engine.ts';
-import { buildAfterthought, buildThought } from '../tiers/prompt.ts';
+import { buildAfterthought, buildThought, factsOf } from '../tiers/prompt.ts';
 import { stateLines } from '../tiers/recall.ts';
+import { type Recall, Recollection } from '../tiers/recollection/recollection.ts';
 import { isWay } from './authoring/acts.ts';
 import { drills } from './drills.ts';
-import { plain } from './plain.ts';
+import { type Teach, teacher } from './taught.ts';
 
 /** One prompt and its answer. `form`: what is asked for; acts and thoughts are answered in JSON. */
 export interface Example {
@@ -38,6 +39,10 @@ export interface Example {
 export interface RenderOptions extends Pick<Characters, 'characters' | 'game'> {
   /** Length of the worker's context: what does not fit into it is left out of the history. */
   readonly contextTokens: number;
+  /** How a character recalls at these texts; left out, the words themselves bring up facts. */
+  readonly recalls?: ReadonlyMap<string, Recall>;
+  /** What is to be answered where it is not what was written; undefined leaves the example out. */
+  readonly teach?: Teach;
 }
 
 /**
@@ -51,7 +56,7 @@ export function render(all: readonly Authored[], options: RenderOptions): readon
     const own = authored.rows.flatMap((row) =>
       authored.exchange.kind === 'think'
         ? thought(row, character, options)
-        : conversations(row).flatMap((conversation) => spoken(conversation, row, character, options)),
+        : conversations(row).flatMap((conversation) => spoken(conversation, row, authored, options)),
     );
     const { id, kind } = authored.exchange;
     // Rows of a table that differ in what this wording does not tell are one example.
@@ -91,17 +96,18 @@ function conversations({ turns }: Row): readonly (readonly Said[])[] {
 function spoken(
   conversation: readonly Said[],
   { state, context }: Row,
-  character: Character,
-  { game, contextTokens }: RenderOptions,
+  { npc, exchange: { kind } }: Authored,
+  { characters, game, contextTokens, recalls, teach = ({ answer }) => answer }: RenderOptions,
 ): Asked[] {
-  return conversation.flatMap(({ player: words, npc: answer, does, isNew }, i) => {
+  const character = characters.get(npc)!;
+  return conversation.flatMap(({ player: words, npc: authored, does, isNew }, i) => {
     if (!isNew) return [];
     const history = conversation.slice(0, i);
     const told = stateLines(state, game.state, words);
-    const prompt = speechPrompt(
-      { character, history, words, context, state: told, contextTokens },
-      character.sampling.maxTokens,
-    );
+    const parts = { character, history, words, context, state: told, recall: recalls?.get(npc), contextTokens };
+    const answer = teach({ npc, kind, answer: authored, does, ...factsOf(parts) });
+    if (answer === undefined) return [];
+    const prompt = speechPrompt(parts, character.sampling.maxTokens);
     const choices = choicesOf({ character, words, speech: answer, done: [] }, game);
     const acts = asked(choices, does, character).map(({ question, answer: json }) => ({
       form: 'act' as const,
@@ -153,6 +159,25 @@ export function linesOf(examples: readonly Example[]): string {
   return examples.map((example) => `${JSON.stringify(example)}\n`).join('');
 }
 
+/** How each character recalls at all that is said in its exchanges, less what was written in the very same words. */
+async function recallsFor(
+  all: readonly Authored[],
+  { npcs, recall: setting }: Pick<Config, 'npcs' | 'recall'>,
+  { characters }: Characters,
+): Promise<ReadonlyMap<string, Recall>> {
+  const recollection = await Recollection.open({ npcs, setting, withoutOwn: true });
+  const recalls = new Map<string, Recall>();
+  if (!recollection) return recalls;
+  await recollection.learn(characters);
+  for (const npc of characters.keys()) {
+    const turns = all.filter((one) => one.npc === npc).flatMap(({ rows }) => rows.flatMap((row) => row.turns));
+    const recall = await recollection.of(npc, [...new Set(turns.flatMap(({ wordings }) => wordings))]);
+    if (recall) recalls.set(npc, recall);
+  }
+  await recollection.close();
+  return recalls;
+}
+
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -165,9 +190,14 @@ async function main(): Promise<void> {
   const { all, faults } = await readExchanges(config.npcs, set.characters, positionals);
   if (faults.length > 0) throw new Error(`the exchanges have faults:\n${faults.join('\n')}`);
   if (all.length === 0) throw new Error(`there are no exchanges in ${config.npcs}/exchanges`);
-  const taught = values['as-authored'] ? all : [...plain(all, set), ...drills(set.characters)];
-  const own = taught.filter(({ npc }) => positionals.length === 0 || positionals.includes(npc));
-  const examples = render(own, { ...set, contextTokens: config.contextTokens });
+  const chosen = values['as-authored'] ? all : [...all, ...drills(set.characters)];
+  const own = chosen.filter(({ npc }) => positionals.length === 0 || positionals.includes(npc));
+  const examples = render(own, {
+    ...set,
+    contextTokens: config.contextTokens,
+    recalls: await recallsFor(own, config, set),
+    ...(values['as-authored'] ? {} : { teach: teacher(all, set) }),
+  });
   const lines = linesOf(examples);
   const out = resolve(values.out);
   await mkdir(dirname(out), { recursive: true });

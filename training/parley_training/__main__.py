@@ -10,6 +10,7 @@ import sys
 from .failure import TrainingFailure
 
 COMMANDS = {
+    "recall": "tune the encoder by which characters recall what was written for them",
     "sft": "learn the authored exchanges",
     "srl": "learn to act as the experts of the trajectories do",
     "rlvr": "learn from rewards that a program verifies",

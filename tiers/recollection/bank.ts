@@ -1,0 +1,156 @@
+// What one character recalls: every authored wording with its answer, and which answers belong to words that are near in
+// meaning. Pure; the vectors come from encoder.ts, the exchanges from npcs/exchanges.
+
+import type { StateFacts } from '../../bus/state.ts';
+import type { Character } from '../../npcs/characters.ts';
+import type { Kind } from '../../npcs/exchange.ts';
+import { figures, normal } from '../../npcs/figures.ts';
+import type { Authored } from '../../npcs/read-exchanges.ts';
+import { reckon } from '../reckon.ts';
+import { nearness, type Vector } from './encoder.ts';
+
+/** One authored wording. */
+export interface Memory {
+  readonly words: string;
+  /** What the player said before it; undefined for what may begin a conversation. */
+  readonly before: string | undefined;
+  readonly answer: string;
+  readonly kind: Kind;
+  /** What the game must have told for the answer to hold, gold aside. */
+  readonly state: StateFacts;
+  /** The purse that the answer was written for. */
+  readonly gold: number | undefined;
+  readonly does: boolean;
+}
+
+/** What was just said, with what it is about. */
+export interface Question {
+  readonly words: string;
+  readonly vector: Vector;
+  /** Of what the player said before; undefined at the beginning of a conversation. */
+  readonly before: Vector | undefined;
+  /** What the game tells. */
+  readonly told: StateFacts;
+  /** Names of those facts of the game that these words bring up: they are newer than what was written without them. */
+  readonly asked: readonly string[];
+}
+
+/** How much the words before count beside those just said. */
+const beforeWeight = 0.4;
+/** A wording that needs words before it is so much further off without them. */
+const alonePenalty = 0.05;
+/** And so much when other numbers are named. */
+const numbersPenalty = 0.05;
+/** So many of the nearest wordings have a say, and the less, the further off they are. */
+const voters = 10;
+const fade = 0.04;
+/** A second answer is recalled too when it has this share of the first one's votes. */
+const closeShare = 0.6;
+
+/** What of the exchanges of a character can be recalled. Sums that are reckoned anyway (reckon.ts) are left out. */
+export function memoriesOf(
+  all: readonly Authored[],
+  { id, wares }: Pick<Character, 'id' | 'wares'>,
+): readonly Memory[] {
+  return all
+    .filter(({ npc, exchange }) => npc === id && exchange.kind !== 'think')
+    .flatMap(({ exchange: { kind }, rows }) =>
+      rows.flatMap(({ turns, state }) => {
+        const { gold, ...told } = state;
+        const purse = typeof gold === 'number' ? gold : undefined;
+        return turns.flatMap(({ wordings, answer, does }, at) =>
+          wordings
+            .filter((words) => reckon({ wares, words, before: [], gold: purse }) === undefined)
+            .map((words) => ({
+              words,
+              before: turns[at - 1]?.wordings[0],
+              answer,
+              kind,
+              state: told,
+              gold: purse,
+              does: does.length > 0,
+            })),
+        );
+      }),
+    );
+}
+
+interface Kept extends Memory {
+  readonly vector: Vector;
+  readonly beforeVector: Vector | undefined;
+  readonly numbers: string;
+  readonly plain: string;
+}
+
+/** The memories of one character with their vectors. */
+export class Bank {
+  private readonly memories: readonly Kept[];
+
+  /** `vectorOf` knows every text of the memories. */
+  constructor(memories: readonly Memory[], vectorOf: (text: string) => Vector) {
+    this.memories = memories.map((memory) => ({
+      ...memory,
+      vector: vectorOf(memory.words),
+      beforeVector: memory.before === undefined ? undefined : vectorOf(memory.before),
+      numbers: numbersOf(memory.words),
+      plain: normal(memory.words),
+    }));
+  }
+
+  get size(): number {
+    return this.memories.length;
+  }
+
+  /**
+   * The answers that belong to these words, the nearest first: one, or two where it is a close thing; none where nothing
+   * written holds now. `own` leaves out what was written in these very words: training must not be told
+   * what players will not be.
+   */
+  recall(question: Question, own = true): readonly string[] {
+    const numbers = numbersOf(question.words);
+    const plain = normal(question.words);
+    const nearest: { answer: string; score: number }[] = [];
+    for (const memory of this.memories) {
+      if (!holds(memory, question) || (!own && memory.plain === plain)) continue;
+      const score = scoreOf(memory, question) - (memory.numbers === numbers ? 0 : numbersPenalty);
+      const last = nearest[voters - 1];
+      if (last && score <= last.score) continue;
+      const at = nearest.findIndex((other) => score > other.score);
+      nearest.splice(at < 0 ? nearest.length : at, 0, { answer: memory.answer, score });
+      if (nearest.length > voters) nearest.pop();
+    }
+    const best = nearest[0];
+    if (!best) return [];
+    const votes = new Map<string, number>();
+    for (const { answer, score } of nearest)
+      votes.set(answer, (votes.get(answer) ?? 0) + Math.exp((score - best.score) / fade));
+    const elected = [...votes].sort(([, a], [, b]) => b - a);
+    return elected
+      .filter(([, share], i) => i === 0 || share >= closeShare * elected[0]![1])
+      .slice(0, 2)
+      .map(([answer]) => answer);
+  }
+}
+
+/** Whether an answer fits to what the game tells. */
+function holds({ state, gold, does }: Memory, { told, asked }: Question): boolean {
+  if (Object.entries(state).some(([name, value]) => told[name] !== value)) return false;
+  if (asked.some((name) => !(name in state))) return false;
+  // What was written for a purse speaks of that purse, but for what is handed over: who has too little for it is told so.
+  return gold === undefined || does || told.gold === gold;
+}
+
+function scoreOf({ vector, beforeVector }: Kept, { vector: words, before }: Question): number {
+  const alone = nearness(vector, words);
+  if (!beforeVector) return alone;
+  if (!before) return alone - alonePenalty;
+  const together = (alone + beforeWeight * nearness(beforeVector, before)) / (1 + beforeWeight);
+  return Math.max(together, alone - alonePenalty);
+}
+
+function numbersOf(words: string): string {
+  return figures(words)
+    .map(({ value }) => value)
+    .sort((a, b) => a - b)
+    .join(' ');
+}
