@@ -6,16 +6,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../runtime/config.ts';
-import type { GenerateOptions, Prompt, Usage } from '../tiers/engine.ts';
+import type { GenerateOptions, Prompt } from '../tiers/engine.ts';
 import { defaultModelFile } from '../tiers/llama/load-model.ts';
 import type { Round } from '../tiers/llama/rounds.ts';
 import { createLlamaEngine } from '../tiers/llama-engine.ts';
+import { ask as askEngine } from './gold/ask.ts';
 
 const config = readConfig();
 const model = config.model || join(config.home, 'cache', 'models', defaultModelFile);
 const home = await mkdtemp(join(tmpdir(), 'parley-bench-'));
 const repeats = 5;
-const never = new AbortController().signal;
 
 let rounds: Round[] = [];
 const start = () =>
@@ -44,35 +44,13 @@ function persona(name: string, player: string): Prompt {
   };
 }
 
-interface Timed {
-  readonly firstMs: number;
-  /** Between one piece and the next. */
-  readonly gapsMs: readonly number[];
-  readonly text: string;
-  readonly usage: Usage;
-}
-
-async function ask(
+/** Asks the engine that runs now. */
+const ask = (
   prompt: Prompt,
   options: Partial<GenerateOptions> = {},
-  signal: AbortSignal = never,
-  onPiece?: (n: number) => void,
-): Promise<Timed> {
-  const began = performance.now();
-  const at: number[] = [];
-  let text = '';
-  let usage: Usage = { prompt: 0, cached: 0, completion: 0 };
-  for await (const chunk of engine.generate(prompt, { maxTokens: 16, temperature: 0, ...options }, signal)) {
-    if (chunk.type === 'done') usage = chunk.usage;
-    else {
-      at.push(performance.now());
-      text += chunk.text;
-      onPiece?.(at.length);
-    }
-  }
-  const gapsMs = at.slice(1).map((t, i) => t - at[i]!);
-  return { firstMs: (at[0] ?? Number.NaN) - began, gapsMs, text, usage };
-}
+  signal?: AbortSignal,
+  onPiece?: (count: number) => void,
+) => askEngine(engine, prompt, { maxTokens: 16, ...options }, signal, onPiece);
 
 const median = (values: readonly number[]) =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;

@@ -2,10 +2,11 @@
 // one fresh player a question, and a game's server that tells what the player owns and agrees to every act, so that
 // the character is judged and not the purse. Judges nothing.
 
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { WebSocket } from 'ws';
 import { createSubjects } from '../bus/subjects.ts';
 import { ParleyClient } from '../client/index.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { LocalStack } from '../scripts/stack/local-stack.ts';
 import type { Arm } from './arms.ts';
 import type { Question } from './questions.ts';
@@ -51,8 +52,7 @@ export class Asker implements AsyncDisposable {
   async start(): Promise<void> {
     await this.stack.start();
     try {
-      const url = new URL(this.stack.natsUrl());
-      this.nats = await connect({ servers: url.host, user: url.username, pass: url.password });
+      this.nats = await connectTo(this.stack.natsUrl());
       this.nats.subscribe(this.subjects.acts, {
         queue: 'evaluation',
         callback: (_error, message) => {

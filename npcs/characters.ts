@@ -36,6 +36,8 @@ const characterFile = z.strictObject({
   reminders: z.number().int().min(0).max(4).default(0),
   /** The fact that is repeated when none fits. */
   otherwise: line(500).optional(),
+  /** Said to questions that are unlike anything in its exchanges: that it does not know. Without any it says what is nearest. */
+  refusals: z.array(line(500)).max(32).default([]),
   /** How the character speaks, and what it never does. */
   rules: z.array(line(500)).max(32).default([]),
   /** Topic to the words that the player says by choosing it. */

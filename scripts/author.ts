@@ -37,7 +37,8 @@ async function remember(): Promise<void> {
   const { npcs, recall: setting } = readConfig();
   const { characters } = await loadCharacters(npcs);
   const recollection = await Recollection.open({ npcs, setting });
-  if (!recollection) throw new Error(`there is no encoder in ${npcs}/recall; npm run train -- recall makes one`);
+  if (!recollection)
+    throw new Error(`there is no encoder in ${npcs}/recall; npm run train -- recall makes one`);
   const { vectors, made } = await recollection.allVectors(characters);
   const file = vectorsFile(npcs);
   await writeVectors(file, vectors, recollection.encoder);

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { armsOf, settingOf } from '../evaluation/arms.ts';
 import { ArmError, evaluate, usualParallel } from '../evaluation/evaluate.ts';
+import { factsFor, sharesOf } from '../evaluation/facts.ts';
 import { loadQuestions, type Question, QuestionError } from '../evaluation/questions.ts';
 import { rejudge } from '../evaluation/rejudge.ts';
 import { report } from '../evaluation/report.ts';
@@ -15,14 +16,16 @@ import { compare } from '../evaluation/summary.ts';
 import { aligned, faultRows, kindRows, mainRows, npcRows } from '../evaluation/table.ts';
 import { CharacterError, type Characters, loadCharacters } from '../npcs/characters.ts';
 import { readExchanges } from '../npcs/read-exchanges.ts';
-import { ConfigError, readConfig } from '../runtime/config.ts';
+import { type Config, ConfigError, readConfig } from '../runtime/config.ts';
+import { Recollection } from '../tiers/recollection/recollection.ts';
 import { faultsOfHeldOut, readHeldOut } from '../training/authoring/held-out.ts';
 import { repository } from './stack/servers.ts';
 import { Complaint } from './talk/complaint.ts';
 
-const usage = `usage: npm run eval [-- --arm NAME[=FILE.gguf] … --npc ID … --only QUESTION … --limit N --parallel N --fresh --json]
+const usage = `usage: npm run eval [-- --arm NAME[=FILE.gguf] … --npc ID … --only QUESTION … --limit N --parallel N --fresh --practice --json]
        npm run eval -- --report
        npm run eval -- --held-out
+       npm run eval -- --facts --practice
 
   --arm NAME[=FILE]  base (the model alone), shipped, champion, or an adapter under a name of your choice; several are
                      asked in turns. Without any: base, and shipped where there is one
@@ -31,13 +34,16 @@ const usage = `usage: npm run eval [-- --arm NAME[=FILE.gguf] … --npc ID … -
   --limit N          the first N questions of each character
   --parallel N       questions at once (${usualParallel} here)
   --fresh            asks again what was answered before
+  --practice         asks evaluation/practice instead, the questions that things are tuned by; writes no results
   --json             nothing on standard output but the last line
   --report           asks nothing; judges evaluation/results again and writes EVALUATION.md
   --held-out         asks nothing; whether an exchange of npcs/exchanges is a question, or nearly one
+  --facts            asks no model; whether the facts that prompts would tell hold the answers, and where not
 
 A run over all questions writes evaluation/results/NAME.json.`;
 
 const questionsFolder = join(repository, 'evaluation', 'questions');
+const practiceFolder = join(repository, 'evaluation', 'practice');
 const results = join(repository, 'evaluation', 'results');
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 
@@ -51,8 +57,10 @@ function readArguments() {
         limit: { type: 'string' },
         parallel: { type: 'string', default: String(usualParallel) },
         fresh: { type: 'boolean', default: false },
+        practice: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         report: { type: 'boolean', default: false },
+        facts: { type: 'boolean', default: false },
         'held-out': { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -71,7 +79,7 @@ function wholeNumber(name: string, raw: string | undefined): number | undefined 
 /** The questions that are meant. Throws Complaint for a word that means none. */
 function select(
   questions: readonly Question[],
-  { npc, only, limit }: { npc: readonly string[]; only: readonly string[]; limit: string | undefined },
+  { npc, only, limit }: { npc: readonly string[]; only: readonly string[]; limit?: string | undefined },
 ): Question[] {
   const most = wholeNumber('limit', limit) ?? Number.POSITIVE_INFINITY;
   for (const id of npc) {
@@ -162,6 +170,25 @@ async function checkHeldOut(cast: Characters, npcs: string): Promise<void> {
   );
 }
 
+/** What recall is worth by itself. */
+async function printFacts(questions: readonly Question[], cast: Characters, config: Config): Promise<void> {
+  const npcs = resolve(repository, config.npcs);
+  const recollection = await Recollection.open({ npcs, setting: config.recall });
+  await recollection?.learn(cast.characters);
+  const told = await factsFor(questions, cast, recollection);
+  await recollection?.close();
+  for (const { question, facts, rightAt } of told) {
+    if (rightAt === 0) continue;
+    process.stdout.write(
+      `${question.id} ${rightAt < 0 ? 'none' : 'second'}: ${question.turns.join(' | ')}\n`,
+    );
+    for (const fact of facts) process.stdout.write(`  ${fact}\n`);
+  }
+  process.stdout.write('\n');
+  for (const [kind, { all, first, any }] of sharesOf(told))
+    process.stdout.write(`${kind.padEnd(10)} ${all} questions, first fact right ${first}, any ${any}\n`);
+}
+
 async function main(): Promise<void> {
   const values = readArguments();
   if (values.help) {
@@ -173,13 +200,14 @@ async function main(): Promise<void> {
   const npcs = resolve(repository, config.npcs);
   const cast = await loadCharacters(npcs);
   if (values['held-out']) return checkHeldOut(cast, npcs);
-  const all = await loadQuestions(questionsFolder, cast);
+  const all = await loadQuestions(values.practice ? practiceFolder : questionsFolder, cast);
+  if (values.facts) return printFacts(select(all, values), cast, config);
   let arms: ArmResult[];
   if (values.report) {
     arms = writeReport(all, cast);
     say('wrote EVALUATION.md');
   } else {
-    const questions = select(all, { npc: values.npc, only: values.only, limit: values.limit });
+    const questions = select(all, values);
     const wanted = await armsOf(values.arm, config).catch((error: Error) => {
       throw new Complaint(error.message);
     });
@@ -196,7 +224,8 @@ async function main(): Promise<void> {
     // A worker takes an edited character over at once, so some answers would be another's.
     if ((await loadCharacters(npcs)).version !== cast.version)
       throw new Complaint('A character was edited while questions were asked. Run it again with --fresh');
-    if (questions.length === all.length) for (const arm of arms) writeResult(results, arm);
+    if (questions.length === all.length && !values.practice)
+      for (const arm of arms) writeResult(results, arm);
     if (values.only.length > 0 && !values.json) printAnswers(questions, arms);
   }
   if (!values.json) print(arms);

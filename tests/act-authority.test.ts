@@ -1,10 +1,11 @@
 // What a character does where the game's server has the say: the server is asked, and the player hears of an act once it
 // agreed, and of nothing where it did not. Whoever comes back hears what was decided. The worker is driven by hand.
 
-import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Act, Encoding, ServerMessage } from '../bus/protocol.ts';
 import { createSubjects } from '../bus/subjects.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { type HandAnswer, HandWorker } from './helpers/hand-worker.ts';
 import type { RawClient } from './helpers/raw-client.ts';
 import { useStack } from './helpers/stack.ts';
@@ -36,8 +37,7 @@ let answer: (message: Msg) => void = () => {};
 
 beforeAll(async () => {
   worker = await HandWorker.start(stack.local);
-  const url = new URL(stack.local.natsUrl());
-  backend = await connect({ servers: url.host, user: url.username, pass: url.password });
+  backend = await connectTo(stack.local.natsUrl());
 });
 afterAll(async () => {
   await worker?.[Symbol.asyncDispose]();

@@ -1,17 +1,17 @@
 // A backend programmer's way: one message to `parley.gold.generate`, plain frames back to the inbox.
 
-import { connect, createInbox, headers, type NatsConnection } from '@nats-io/transport-node';
+import { createInbox, headers, type NatsConnection } from '@nats-io/transport-node';
 import { Unpackr } from 'msgpackr';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encode } from '../bus/codec.ts';
 import type { Err, ServerMessage } from '../bus/protocol.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { useStack } from './helpers/stack.ts';
 
 const stack = useStack();
 let nats: NatsConnection;
 beforeAll(async () => {
-  const url = new URL(stack.local.natsUrl());
-  nats = await connect({ servers: url.host, user: url.username, pass: url.password });
+  nats = await connectTo(stack.local.natsUrl());
 });
 afterAll(() => nats?.close());
 

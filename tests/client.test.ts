@@ -15,6 +15,7 @@ import {
   StreamError,
 } from '../client/index.ts';
 import { eventually } from './helpers/processes.ts';
+import { rejection } from './helpers/rejection.ts';
 import { useStack } from './helpers/stack.ts';
 
 const stack = useStack({ gateways: 2, workers: 1, env: { PARLEY_PING_MS: '1000', PARLEY_MAX_STREAMS: '2' } });
@@ -102,13 +103,6 @@ function next<K extends keyof ClientEvents>(client: ParleyClient, event: K): Pro
 }
 
 const firstWords = (stream: Stream) => new Promise<string>((resolve) => stream.on('text', resolve));
-
-async function rejection(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    () => expect.unreachable('it was expected to fail'),
-    (error) => error,
-  );
-}
 
 describe('say', () => {
   test.each(['json', 'msgpack'] as const)(

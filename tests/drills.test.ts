@@ -1,4 +1,4 @@
-// What a small model learns beside the authors' words: sums by the hundred, and facts in the words of the facts.
+// What a small model learns beside the authors' words: sums by the hundred, and to say what its prompt tells.
 
 import { describe, expect, test } from 'vitest';
 import { loadCharacters } from '../npcs/characters.ts';
@@ -9,6 +9,7 @@ import { agree } from '../tiers/agreement.ts';
 import { faultsOfHeldOut, readHeldOut } from '../training/authoring/held-out.ts';
 import { drills } from '../training/drills.ts';
 import { plain } from '../training/plain.ts';
+import { teacher } from '../training/taught.ts';
 
 const shipped = new URL('../npcs/', import.meta.url).pathname;
 const questions = new URL('../evaluation/questions/', import.meta.url).pathname;
@@ -45,32 +46,26 @@ describe('drills', () => {
   });
 
   test('a purse is told to be enough exactly when it is', () => {
-    for (const { answer, gold, id } of turnsOf(drilled)) {
-      const words = /^(Yes|No),/.exec(answer)?.[1];
-      if (!words) continue;
-      const numbers = figures(answer).map(({ value }) => value);
-      const [purse, price] = words === 'Yes' ? numbers : [numbers[1], numbers[0]];
-      expect(purse! >= price!, `${id}: ${answer}`).toBe(words === 'Yes');
-      if (gold !== undefined) expect(purse).toBe(gold);
+    let told = 0;
+    for (const { answer, gold, id, npc, wordings } of turnsOf(drilled)) {
+      const verdict = /^(Yes|No),/.exec(answer)?.[1];
+      if (!verdict) continue;
+      const at = Number(/-drill-(\d+)-/.exec(id)![1]);
+      const { price } = set.characters.get(npc)!.wares[at]!;
+      const purse = gold ?? figures(wordings[0]!)[0]!.value;
+      expect(Number(purse) >= price, `${wordings[0]} -> ${answer}`).toBe(verdict === 'Yes');
+      told++;
     }
+    expect(told).toBeGreaterThan(500);
   });
 
-  test('what is left, and what two cost, is reckoned right', () => {
-    const answers = turnsOf(drilled).map(({ answer, wordings }) => ({
-      answer,
-      asked: figures(wordings[0]!)[0]?.value,
-    }));
-    const left = answers.filter(({ answer }) => answer.endsWith('is left.'));
-    const two = answers.filter(({ answer }) => answer.includes('so two are'));
+  test('what is left is reckoned right', () => {
+    const left = turnsOf(drilled).filter(({ answer }) => answer.includes(' is left of your '));
     expect(left.length).toBeGreaterThan(50);
-    for (const { answer, asked } of left) {
-      const [price, rest] = figures(answer).map(({ value }) => value);
-      expect(rest, answer).toBe(asked! - price!);
-    }
-    expect(two.length).toBeGreaterThan(5);
-    for (const { answer } of two) {
-      const [price, , both] = figures(answer).map(({ value }) => value);
-      expect(both, answer).toBe(2 * price!);
+    for (const { answer } of left) {
+      const [price, ...others] = figures(answer).map(({ value }) => value);
+      const [rest, purse] = others.length === 2 ? others : [0, others[0]];
+      expect(rest, answer).toBe(purse! - price!);
     }
   });
 
@@ -110,5 +105,26 @@ describe('facts made plain', () => {
         ),
       );
     expect(kept(plain(all, set)).map(({ answer }) => answer)).toEqual(kept(all).map(({ answer }) => answer));
+  });
+});
+
+describe('a small model is taught', () => {
+  const teach = teacher(all, set);
+  const told = { npc: 'mira', kind: 'fact', does: [], facts: [] as string[] } as const;
+  const { answer } = turnsOf(all).find(({ id }) => id === 'mira-f01')!;
+  const { answer: other } = turnsOf(all).find(({ id }) => id === 'mira-f02')!;
+
+  test('what it would be told', () => {
+    expect(teach({ ...told, answer, facts: ['Go away.', answer] })).toBe(answer);
+    expect(teach({ ...told, answer, facts: ['It is late.', other] })).toBe(other);
+    expect(teach({ ...told, kind: 'sum', answer, facts: ['No.'], sum: 'No.' })).toBe('No.');
+  });
+
+  test('nothing where it would have to make it up, or would do something else', () => {
+    expect(teach({ ...told, answer, facts: [] })).toBeUndefined();
+    expect(teach({ ...told, answer, facts: ['Rosa keeps the inn.'] })).toBeUndefined();
+    const does = [{ verb: 'give', args: { item: 'sword', price: 30 } }];
+    expect(teach({ ...told, answer: 'Here is your sword.', does, facts: [other] })).toBeUndefined();
+    expect(teach({ ...told, answer, does, facts: ['No.'], sum: 'No.' })).toBeUndefined();
   });
 });

@@ -86,32 +86,32 @@ export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
+/** Does `work` while another player listens to a long story, told by the character that it is given. */
+export async function withStory<T>(engine: Engine, work: (npc: string) => Promise<T>): Promise<T> {
+  const prompt = coldPrompt('Tell me a very long story.');
+  const abort = new AbortController();
+  let said = 0;
+  const story = read(
+    engine.generate(prompt, { maxTokens: 400, temperature: 0.8, seed: 3 }, abort.signal),
+    (count) => {
+      said = count;
+    },
+  );
+  await until(() => said > 2);
+  try {
+    return await work(prompt.npc);
+  } finally {
+    abort.abort();
+    await story;
+  }
+}
+
 export function engineContract(name: string, make: () => Promise<EngineUnderTest>): void {
   describe(`${name}: the contract of an engine`, () => {
     let under: EngineUnderTest;
     let engine: Engine;
     const ask = (prompt: Prompt, options: Partial<GenerateOptions> = {}, signal = never) =>
       read(engine.generate(prompt, { ...greedy, ...options }, signal));
-
-    /** While another player listens to a long story. */
-    const withTalker = async (work: () => Promise<void>) => {
-      const abort = new AbortController();
-      let said = 0;
-      const options = { maxTokens: 300, temperature: 0.8, seed: 3 };
-      const talk = read(
-        engine.generate(coldPrompt('Tell me a very long story.'), options, abort.signal),
-        (n) => {
-          said = n;
-        },
-      );
-      await until(() => said > 1);
-      try {
-        await work();
-      } finally {
-        abort.abort();
-        await talk;
-      }
-    };
 
     beforeAll(async () => {
       under = await make();
@@ -352,7 +352,7 @@ export function engineContract(name: string, make: () => Promise<EngineUnderTest
       const prompt = coldPrompt('Hello.', 10);
       const abort = new AbortController();
       const prefilled: number[] = [];
-      await withTalker(async () => {
+      await withStory(engine, async () => {
         const before = work().prefilled;
         const running = ask(prompt, {}, abort.signal);
         await until(() => work().prefilled > before);

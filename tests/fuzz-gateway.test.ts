@@ -1,13 +1,13 @@
 // Players who mean harm, at a real gateway: thousands of messages and frames that no client should send, on many sockets
 // at once. Each is answered as the protocol says, and a neighbour on the same gateway notices nothing.
 
-import { connect } from '@nats-io/transport-node';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { decode, encode, encodingOf } from '../bus/codec.ts';
 import type { Encoding } from '../bus/protocol.ts';
 import { createSubjects } from '../bus/subjects.ts';
 import { closeCodes } from '../runtime/errors.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { attacks } from './fuzz/attacks.ts';
 import { Crowd } from './fuzz/crowd.ts';
 import { hostileMessages, hostileTokens, tokenOf } from './fuzz/hostile.ts';
@@ -70,8 +70,7 @@ test('nobody comes in whom no key of the game vouches for', async () => {
 });
 
 test('a backend is answered whatever it sends', async () => {
-  const url = new URL(stack.local.natsUrl());
-  await using nats = await connect({ servers: url.host, user: url.username, pass: url.password });
+  await using nats = await connectTo(stack.local.natsUrl());
   const subjects = createSubjects(stack.local.config.prefix);
   const players = fc.constantFrom('nobody', ...crowd.players);
   const pushed = fc.oneof(

@@ -4,7 +4,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, createInbox, type NatsConnection } from '@nats-io/transport-node';
+import { createInbox, type NatsConnection } from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRecordedEngine } from '../bench/recorded/recorded-engine.ts';
@@ -14,6 +14,7 @@ import { createKeys } from '../bus/subjects.ts';
 import { type Character, type CharacterError, loadCharacters } from '../npcs/characters.ts';
 import { faultOf, type Game, gameOf, type Verb, verbSchema } from '../npcs/verbs.ts';
 import { createLog } from '../runtime/log.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { agree } from '../tiers/agreement.ts';
 import { decide } from '../tiers/decide.ts';
 import type { Usage } from '../tiers/engine.ts';
@@ -233,8 +234,7 @@ describe('the villagers, with the real model', () => {
   let redis: Redis;
   const keys = createKeys('parley');
   beforeAll(async () => {
-    const url = new URL(stack.local.natsUrl());
-    nats = await connect({ servers: url.host, user: url.username, pass: url.password });
+    nats = await connectTo(stack.local.natsUrl());
     redis = new Redis(stack.local.redisUrl('gateway'));
   });
   afterAll(async () => {

@@ -1,11 +1,12 @@
 // A character stays in the cache while a player stands near it: told by the game, kept by the worker where it lives, within
 // the budget, and let go when nobody is there or the gateway is gone.
 
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encode } from '../bus/codec.ts';
 import { type PinAnswer, readBeat, readPinAnswer } from '../bus/envelopes.ts';
 import { createSubjects } from '../bus/subjects.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { EngineError } from '../tiers/engine.ts';
 import { KvPins } from '../tiers/gold/kv-pins.ts';
 import { sumMetric, useStack } from './helpers/stack.ts';
@@ -89,13 +90,7 @@ describe('a village', () => {
   beforeAll(async () => {
     // One gateway's user is free for the test.
     await stack.local.gateways[1]!.stop();
-    const url = new URL(stack.local.natsUrl('gw2'));
-    nats = await connect({
-      servers: url.host,
-      user: url.username,
-      pass: url.password,
-      inboxPrefix: '_INBOX_gateway_gw2',
-    });
+    nats = await connectTo(stack.local.natsUrl('gw2'), '_INBOX_gateway_gw2');
     nats.subscribe(subjects.beats, {
       callback: (_, { data }) => {
         const beat = readBeat(data);

@@ -1,8 +1,9 @@
 // What the player does, told by the game: it comes to whoever listens on the bus, as it was told, and nobody is answered.
 
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSubjects } from '../bus/subjects.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { useStack } from './helpers/stack.ts';
 
 const stack = useStack({ workers: 0, env: { PARLEY_MESSAGES_PER_SECOND: '5', PARLEY_MESSAGE_BURST: '10' } });
@@ -11,8 +12,7 @@ const heard: { subject: string; [field: string]: unknown }[] = [];
 let backend: NatsConnection;
 
 beforeAll(async () => {
-  const url = new URL(stack.local.natsUrl());
-  backend = await connect({ servers: url.host, user: url.username, pass: url.password });
+  backend = await connectTo(stack.local.natsUrl());
   backend.subscribe(subjects.observations, {
     callback: (_, message) => void heard.push({ subject: message.subject, ...message.json<object>() }),
   });

@@ -6,6 +6,7 @@ import { Redis } from 'ioredis';
 import { afterAll, describe, expect, test } from 'vitest';
 import { encode } from '../bus/codec.ts';
 import { createSubjects } from '../bus/subjects.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { sumMetric, useStack } from './helpers/stack.ts';
 
 const stack = useStack({ gateways: 2, workers: 2 });
@@ -17,14 +18,9 @@ afterAll(() => Promise.all(connections.map((c) => c.close())));
 async function captured(
   user: string,
 ): Promise<{ nats: NatsConnection; refused: string[]; settle: () => Promise<void> }> {
-  const url = new URL(stack.local.natsUrl(user));
-  const nats = await connect({
-    servers: url.host,
-    user: url.username,
-    pass: url.password,
-    inboxPrefix:
-      user === 'backend' ? '_INBOX' : `_INBOX_${user.startsWith('gw') ? 'gateway' : 'worker'}_${user}`,
-  });
+  const inboxPrefix =
+    user === 'backend' ? '_INBOX' : `_INBOX_${user.startsWith('gw') ? 'gateway' : 'worker'}_${user}`;
+  const nats = await connectTo(stack.local.natsUrl(user), inboxPrefix);
   connections.push(nats);
   const refused: string[] = [];
   void (async () => {

@@ -68,7 +68,30 @@ describe('the prompt', () => {
     expect(player('So how many of those goblins?')).toContain('Fact: There are twenty goblins.');
     expect(player('Many thanks')).toBe('Many thanks\n\nFact: I am Mira.');
     const two = buildPrompt({ ...parts, character: { ...small, reminders: 2 }, words: 'Repair this sword' });
-    expect(two.player).toContain('Fact: A sword costs 30 gold. Repairs cost 5 gold.');
+    expect(two.player).toContain('Fact: A sword costs 30 gold.\nFact: Repairs cost 5 gold.');
+  });
+
+  test('tells what is recalled in the place of facts, and of nothing what is not', () => {
+    const asked: object[] = [];
+    const recall = (said: { words: string }) => {
+      asked.push(said);
+      return said.words === 'Is it sharp?' ? ['As a winter wind.', 'Try it.'] : [];
+    };
+    const history = [{ player: 'A blade!', npc: '30 gold.' }];
+    const state = { beside: ['It is night.'], asked: ['Swords are sold out.'], facts: { night: true } };
+    const made = buildPrompt({ ...parts, character: small, words: 'Is it  sharp?', history, recall, state });
+    expect(made.player).toBe('Is it sharp?\n\nFact: It is night.\nFact: As a winter wind.\nFact: Try it.');
+    expect(made.turns[0]!.player).toBe('A blade!\n\nFact: A sword costs 30 gold.');
+    expect(asked).toContainEqual({
+      words: 'Is it sharp?',
+      before: 'A blade! 30 gold.',
+      told: { night: true },
+      asked: [],
+    });
+    const large = { ...small, reminders: 0 };
+    expect(buildPrompt({ ...parts, character: large, words: 'Is it sharp?', recall }).player).toBe(
+      'Is it sharp?',
+    );
   });
 
   test('a turn reads the same when it has become history', () => {
@@ -99,7 +122,7 @@ describe('the prompt', () => {
     const words = 'What do swords cost?';
     const state = { beside: ['It is night.'], asked: [] };
     const { player, system } = buildPrompt({ ...parts, character: small, words, state });
-    expect(player).toBe('What do swords cost?\n\nFact: It is night. A sword costs 30 gold.');
+    expect(player).toBe('What do swords cost?\n\nFact: It is night.\nFact: A sword costs 30 gold.');
     expect(system).not.toContain('night');
     const asked = { beside: [], asked: ['Swords are sold out.'] };
     expect(buildPrompt({ ...parts, character: small, words, state: asked }).player).toBe(
@@ -112,7 +135,7 @@ describe('the prompt', () => {
     const thought = buildThought({ ...scene, state: { beside: ['Rain.'], asked: ['12 gold.'] } });
     const said = buildPrompt({ ...parts, character: small, words: 'Hello' });
     expect(thought).toMatchObject({ system: said.system, examples: said.examples, turns: [] });
-    expect(thought.player).toBe('(It is Fact: late.)\n\nFact: Rain. 12 gold.\n\nWhat now?');
+    expect(thought.player).toBe('(It is Fact: late.)\n\nFact: Rain.\nFact: 12 gold.\n\nWhat now?');
   });
 
   test('what goes with a speech is asked after it, and shares its beginning', () => {
@@ -147,8 +170,10 @@ describe('the state of the game', () => {
     expect(lines({ quest: 'Tam' }, 'I am looking for him.')).toEqual({
       beside: [],
       asked: ['The traveller looks for Tam.'],
+      askedOf: ['quest'],
+      facts: { quest: 'Tam' },
     });
-    expect(lines({ gold: 12, quest: 'Tam' })).toEqual({ purse: 12, beside: [], asked: [] });
+    expect(lines({ gold: 12, quest: 'Tam' })).toMatchObject({ beside: [], asked: [] });
     expect(lines({ night: true }).beside).toEqual(['It is night.']);
     for (const no of [false, 0, '']) expect(lines({ night: no }).beside).toEqual([]);
     expect(lines({ gold: 0 }, 'gold').beside).toEqual(['The traveller has 0 gold.']);
@@ -158,9 +183,9 @@ describe('the state of the game', () => {
   test('is told beside what the character is reminded of where its author says so', () => {
     const words = 'What is the price of a sword?';
     const state = lines({ gold: 12 }, words);
-    expect(state).toEqual({ purse: 12, beside: ['The traveller has 12 gold.'], asked: [] });
+    expect(state).toMatchObject({ beside: ['The traveller has 12 gold.'], asked: [], facts: { gold: 12 } });
     expect(buildPrompt({ ...parts, character: small, words, state }).player).toBe(
-      `${words}\n\nFact: The traveller has 12 gold. A sword costs 30 gold.`,
+      `${words}\n\nFact: The traveller has 12 gold.\nFact: A sword costs 30 gold.`,
     );
   });
 

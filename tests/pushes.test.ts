@@ -1,9 +1,10 @@
 // A backend reaches a player wherever the socket is, and hears what became of it.
 
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decode } from '../bus/codec.ts';
 import { createSubjects } from '../bus/subjects.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { isTerminal } from './helpers/raw-client.ts';
 import { useStack } from './helpers/stack.ts';
 
@@ -11,8 +12,7 @@ const stack = useStack({ gateways: 2, env: { PARLEY_RESUME_GRACE_MS: '4000' } })
 const subjects = createSubjects('parley');
 let nats: NatsConnection;
 beforeAll(async () => {
-  const url = new URL(stack.local.natsUrl());
-  nats = await connect({ servers: url.host, user: url.username, pass: url.password });
+  nats = await connectTo(stack.local.natsUrl());
 });
 afterAll(() => nats?.close());
 

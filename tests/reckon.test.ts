@@ -16,7 +16,9 @@ beforeAll(async () => {
 });
 
 function ask(npc: string, words: string, gold?: number, before: readonly string[] = []): string | undefined {
-  return reckon({ wares: cast.characters.get(npc)!.wares, words, before, gold });
+  // Newest first: what the character said, what the player had said, and so on.
+  const own = before.filter((_, i) => i % 2 === 1);
+  return reckon({ wares: cast.characters.get(npc)!.wares, words, before, own, gold });
 }
 
 describe('a purse', () => {
@@ -75,6 +77,29 @@ describe('a purse', () => {
     expect(ask('rosa', 'do i have enough for it?', 3, ['A room is 4 gold.', 'what does a room cost'])).toBe(
       'No, a room costs 4 gold and you have only 3, you are 1 short.',
     );
+  });
+
+  it('of the character is none of the player', () => {
+    expect(
+      ask('tobin', 'is that enough for a loaf', undefined, ['I give it for 2 gold, my last loaf!', 'hi']),
+    ).toBe(undefined);
+    expect(
+      ask('tobin', 'is that enough for a loaf', undefined, [
+        'I give it for 2 gold, my last!',
+        'i have 1 gold',
+      ]),
+    ).toContain('1 short');
+  });
+
+  it('counts what is told in other ways too', () => {
+    expect(ask('yorick', 'What is left of 3 gold after 2 crossings?')).toBe(
+      'Two crossings cost 2 gold, so 1 gold is left of your 3.',
+    );
+    expect(ask('yorick', 'i give you 5 gold for one crossing, what comes back')).toContain('4 gold is left');
+    expect(ask('mira', 'me and my sister both want a shield, what does that come to')).toBe(
+      'Two shields cost 40 gold.',
+    );
+    expect(ask('mira', 'we both want a shield')).toBe(undefined);
   });
 
   it('that is too small is told to who asks for a thing, and no other', () => {
@@ -158,7 +183,7 @@ it('never says what the authors would not: every number of theirs, or of the pla
 
 it('stands in the prompt in the place of facts, and says nothing to a character that is not reminded', () => {
   const mira = cast.characters.get('mira')!;
-  const state = { beside: ['You have 12 gold, traveller.'], asked: [], purse: 12 };
+  const state = { beside: ['You have 12 gold, traveller.'], asked: [], facts: { gold: 12 } };
   const parts = { history: [], words: 'Can I afford a sword?', state, contextTokens: 2048, maxTokens: 60 };
   const { player } = buildPrompt({ ...parts, character: mira });
   expect(player).toBe(

@@ -1,6 +1,6 @@
 // What training reads of the authored exchanges: exactly what a running worker sends to its engine, every wording and row.
 
-import { connect, createInbox, type NatsConnection } from '@nats-io/transport-node';
+import { createInbox, type NatsConnection } from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -15,6 +15,7 @@ import { type Authored, readExchanges } from '../npcs/read-exchanges.ts';
 import { readConfig } from '../runtime/config.ts';
 import { createLog } from '../runtime/log.ts';
 import { createWorkerMetrics } from '../runtime/metrics.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import type { Engine, Prompt } from '../tiers/engine.ts';
 import { Worker } from '../tiers/worker.ts';
 import { linesOf, render } from '../training/render.ts';
@@ -47,12 +48,8 @@ describe('what training reads', () => {
     const { local } = stack;
     const id = 'told';
     const permissions = natsPermissions('worker', { prefix: 'parley', id, tier: 'gold' });
-    const join = (text: string, inbox?: string) => {
-      const url = new URL(text);
-      return connect({ servers: url.host, user: url.username, pass: url.password, inboxPrefix: inbox });
-    };
-    own = await join(await local.nats.addUser({ name: id, permissions }), `_INBOX_worker_${id}`);
-    backend = await join(local.natsUrl());
+    own = await connectTo(await local.nats.addUser({ name: id, permissions }), `_INBOX_worker_${id}`);
+    backend = await connectTo(local.natsUrl());
     redis = new Redis(local.redisUrl('worker'));
     operator = new Redis(local.redisUrl('gateway'));
     const config = { ...readConfig({}), concurrency: 8 };
@@ -156,7 +153,7 @@ describe('what training reads', () => {
     expect(new Set(examples.map(({ id }) => id)).size).toBe(examples.length);
     const [sum] = examples.filter(({ kind, player }) => kind === 'sum' && player.includes('You have'));
     // The purse stands beside the price.
-    expect(sum!.player).toMatch(/Fact: You have \d+ gold, traveller\. ./);
+    expect(sum!.player).toMatch(/Fact: You have \d+ gold, traveller\.\nFact: ./);
     for (const { form, answer } of examples)
       if (form !== 'speech') expect(JSON.parse(answer)).toEqual({ do: expect.any(String) });
   });

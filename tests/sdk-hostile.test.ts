@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import { type ClientOptions, ClosedError, ParleyClient, StreamError } from '../client/index.ts';
 import { HostileEdge } from './helpers/hostile-edge.ts';
 import { eventually } from './helpers/processes.ts';
+import { rejection } from './helpers/rejection.ts';
 
 let edge: HostileEdge;
 let client: ParleyClient;
@@ -33,12 +34,6 @@ function make(options: Partial<ClientOptions> = {}): ParleyClient {
   return client;
 }
 
-const failure = (promise: Promise<unknown>) =>
-  promise.then(
-    () => expect.unreachable('it was expected to fail'),
-    (error) => error,
-  );
-
 /** Resolves once the client has heard what was sent before: pushes come in order. */
 async function heardAll(): Promise<void> {
   const heard = new Promise((resolve) => client.once('push', resolve));
@@ -53,7 +48,7 @@ const end = (n: number) => ({ t: 'end', s: 1, n, reason: 'stop', tier: 'gold', s
 describe.each(['json', 'msgpack'] as const)('in %s', (encoding) => {
   test('a server of a newer version is refused, and not asked again', async () => {
     edge.welcome = { v: 2 };
-    const error = await failure(make({ encoding }).connect());
+    const error = await rejection(make({ encoding }).connect());
     expect(error).toBeInstanceOf(ClosedError);
     expect(error).toMatchObject({ code: 4426, retry: 'no' });
     expect(error.message).toContain('version 2');
@@ -138,7 +133,7 @@ describe.each(['json', 'msgpack'] as const)('in %s', (encoding) => {
     const stream = client.npc('mira').say('Hello');
     await edge.next('say');
     edge.send({ t: 'err', s: 1, code: 7, message: null });
-    const error = await failure(stream.end);
+    const error = await rejection(stream.end);
     expect(error).toBeInstanceOf(StreamError);
     expect(error).toMatchObject({ code: 'internal', retry: true });
   });
@@ -148,7 +143,7 @@ describe.each(['json', 'msgpack'] as const)('in %s', (encoding) => {
     const stream = client.npc('mira').say('Hello');
     await edge.next('say');
     for (let n = 1; n <= 40; n++) edge.send(tok(n, 'x'.repeat(50_000)));
-    const error = await failure(stream.end);
+    const error = await rejection(stream.end);
     expect(error).toBeInstanceOf(StreamError);
     expect(error).toMatchObject({ code: 'overflow', retry: false, partial: true });
     expect(stream.text.length).toBeLessThanOrEqual(1_048_576);
@@ -165,7 +160,7 @@ describe.each(['json', 'msgpack'] as const)('in %s', (encoding) => {
       if (n <= 1_100) edge.send({ ...act, s: 2, n });
       edge.send(tok(n, ''));
     }
-    for (const stream of streams) expect(await failure(stream.end)).toMatchObject({ code: 'overflow' });
+    for (const stream of streams) expect(await rejection(stream.end)).toMatchObject({ code: 'overflow' });
   });
 
   test('bytes that are no message end the connection, and the client comes back', async () => {
@@ -319,9 +314,9 @@ test.each(['json', 'msgpack'] as const)(
 test('what is larger than the server takes is refused here: it would end the session', async () => {
   await make().connect();
   const job = client.job('story', { facts: 'x'.repeat(20_000) });
-  expect(await failure(job.result)).toMatchObject({ code: 'too_large', retry: false });
+  expect(await rejection(job.result)).toMatchObject({ code: 'too_large', retry: false });
   expect(client.observe('moved', { path: 'x'.repeat(20_000) })).toBe(false);
-  expect(await failure(client.npc('mira').say('é'.repeat(9_000)).end)).toMatchObject({ code: 'too_large' });
+  expect(await rejection(client.npc('mira').say('é'.repeat(9_000)).end)).toMatchObject({ code: 'too_large' });
   expect(client.state).toBe('online');
 });
 
@@ -349,6 +344,6 @@ test('a job that is given up says so at once', async () => {
   const job = client.job('story', {}, { signal: abort.signal });
   await edge.next('job');
   abort.abort();
-  expect(await failure(job.result)).toMatchObject({ code: 'cancelled', retry: false });
+  expect(await rejection(job.result)).toMatchObject({ code: 'cancelled', retry: false });
   expect(await edge.next('cancel')).toEqual({ t: 'cancel', s: job.s });
 });

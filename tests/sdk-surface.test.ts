@@ -1,12 +1,13 @@
 // The SDK as a game uses it, against a real stack: characters by handle, topics, thoughts, observations that a backend
 // hears, jobs that nobody does yet, the server's clock, counters, and a plug to pull.
 
-import { connect as connectNats } from '@nats-io/transport-node';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { decode, encodingOf } from '../bus/codec.ts';
 import { createSubjects } from '../bus/subjects.ts';
 import { type ClientOptions, ClosedError, ParleyClient, StreamError } from '../client/index.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
+import { rejection } from './helpers/rejection.ts';
 import { useStack } from './helpers/stack.ts';
 
 const stack = useStack({ env: { PARLEY_PING_MS: '1000' } });
@@ -21,12 +22,6 @@ async function connect(options: Partial<ClientOptions> = {}): Promise<ParleyClie
   await client.connect();
   return client;
 }
-
-const failure = (promise: Promise<unknown>) =>
-  promise.then(
-    () => expect.unreachable('it was expected to fail'),
-    (error) => error,
-  );
 
 describe.each(['json', 'msgpack'] as const)('in %s', (encoding) => {
   test('a character answers what is said to it, and its topics', async () => {
@@ -60,8 +55,7 @@ describe.each(['json', 'msgpack'] as const)('in %s', (encoding) => {
 
   test('what the player does reaches a backend', async () => {
     await connect({ encoding });
-    const url = new URL(stack.local.natsUrl());
-    const nats = await connectNats({ servers: url.host, user: url.username, pass: url.password });
+    const nats = await connectTo(stack.local.natsUrl());
     try {
       const subscription = nats.subscribe(createSubjects('parley').observed(player), { max: 1 });
       await nats.flush();
@@ -82,7 +76,7 @@ describe.each(['json', 'msgpack'] as const)('in %s', (encoding) => {
   test('a job that no service does is refused for good, and the session goes on', async () => {
     await connect({ encoding });
     const job = client.job('story', { about: 'the mine' });
-    const error = await failure(job.result);
+    const error = await rejection(job.result);
     expect(error).toBeInstanceOf(StreamError);
     expect(error).toMatchObject({ code: 'not_available', retry: false, s: job.s });
     expect((await client.npc('mira').say('Hello', { maxTokens: 4 }).end).source).toBe('live');
@@ -119,12 +113,12 @@ test('a connection that is not wanted any more is given up', async () => {
   client = new ParleyClient({ url: stack.local.ws(), token, WebSocket });
   const connected = client.connect({ signal: abort.signal });
   abort.abort(new Error('the menu was closed'));
-  const error = await failure(connected);
+  const error = await rejection(connected);
   expect(error).toBeInstanceOf(ClosedError);
   expect(error).toMatchObject({ code: 1000, cause: abort.signal.reason });
   expect(client.state).toBe('closed');
-  expect(await failure(client.npc('mira').say('Hello').end)).toBeInstanceOf(ClosedError);
-  expect(await failure(client.job('story', {}).result)).toBeInstanceOf(ClosedError);
+  expect(await rejection(client.npc('mira').say('Hello').end)).toBeInstanceOf(ClosedError);
+  expect(await rejection(client.job('story', {}).result)).toBeInstanceOf(ClosedError);
 });
 
 test('a platform without WebSocket is told what to give', async () => {
@@ -132,7 +126,7 @@ test('a platform without WebSocket is told what to give', async () => {
   Reflect.deleteProperty(globalThis, 'WebSocket');
   try {
     client = new ParleyClient({ url: stack.local.ws(), token: 'a token' });
-    expect((await failure(client.connect())).message).toContain('the package ws');
+    expect((await rejection(client.connect())).message).toContain('the package ws');
   } finally {
     if (own) globalThis.WebSocket = own;
   }

@@ -1,10 +1,11 @@
 // A client that does not read: it costs nobody else anything, gets what it missed merged, and past a bound is closed so
 // that it can come back.
 
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { End } from '../bus/protocol.ts';
 import { createSubjects } from '../bus/subjects.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import type { RawClient } from './helpers/raw-client.ts';
 import { useStack } from './helpers/stack.ts';
 
@@ -12,8 +13,7 @@ const stack = useStack();
 const subjects = createSubjects('parley');
 let nats: NatsConnection;
 beforeAll(async () => {
-  const url = new URL(stack.local.natsUrl());
-  nats = await connect({ servers: url.host, user: url.username, pass: url.password });
+  nats = await connectTo(stack.local.natsUrl());
 });
 afterAll(() => nats?.close());
 

@@ -1,10 +1,9 @@
 // Guessing ahead: the controller by itself, and the llama engine on the real model, which has to say with guesses what
 // it says without them. Nothing here looks at the clock but the controller, and that is told its times.
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { readConfig } from '../runtime/config.ts';
 import { createRegistry, createWorkerMetrics } from '../runtime/metrics.ts';
 import type { AnswerSchema, Engine, GenerateOptions, Prompt } from '../tiers/engine.ts';
@@ -16,6 +15,7 @@ import { defaultModelFile } from '../tiers/llama/load-model.ts';
 import { findRun } from '../tiers/llama/speculation.ts';
 import { createLlamaEngine, type LlamaOptions } from '../tiers/llama-engine.ts';
 import { read } from './engine-contract.ts';
+import { useHomes } from './helpers/homes.ts';
 import { loraFile } from './helpers/lora-file.ts';
 
 describe('the controller', () => {
@@ -159,15 +159,8 @@ describe('a draft model behind Triton', () => {
 describe('the llama engine', () => {
   const model = join(readConfig().home, 'cache', 'models', defaultModelFile);
   const never = new AbortController().signal;
-  const homes: string[] = [];
-  afterAll(() => Promise.all(homes.map((home) => rm(home, { recursive: true, force: true }))));
-
-  /** A PARLEY_HOME for all arms of a test: they begin with the same saved prefix. */
-  async function newHome(): Promise<string> {
-    const home = await mkdtemp(join(tmpdir(), 'parley-speculation-'));
-    homes.push(home);
-    return home;
-  }
+  /** One for all arms of a test: they begin with the same saved prefix. */
+  const newHome = useHomes();
 
   async function llama(home: string, options: Partial<LlamaOptions>) {
     const steps: Step[] = [];

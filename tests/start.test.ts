@@ -10,6 +10,7 @@ import { Redis } from 'ioredis';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readConfig } from '../runtime/config.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { type ReadyLine, type StackState, stackState } from '../scripts/stack/state.ts';
 import { Command, eventually, finish, isRunning } from './helpers/processes.ts';
 import { RawClient } from './helpers/raw-client.ts';
@@ -66,9 +67,8 @@ describe('a stack', () => {
     expect(line.ws).toBe(`${line.http.replace('http', 'ws')}/v1/ws`);
     expect((await fetch(`${line.http}/readyz`)).status).toBe(200);
 
-    const nats = new URL(line.nats);
-    expect(nats.username).toBe('backend');
-    const connection = await connect({ servers: nats.host, user: nats.username, pass: nats.password });
+    expect(new URL(line.nats).username).toBe('backend');
+    const connection = await connectTo(line.nats);
     await connection.flush();
     await connection.close();
 

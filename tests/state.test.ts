@@ -1,11 +1,12 @@
 // Facts that a backend tells of its world: merged, kept, numbered by their changes, and refused where they are none.
 
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decode, encode } from '../bus/codec.ts';
 import { readState, type StateScope } from '../bus/state.ts';
 import { createKeys, createSubjects } from '../bus/subjects.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { eventually } from './helpers/processes.ts';
 import { useStack } from './helpers/stack.ts';
 
@@ -17,8 +18,7 @@ let nats: NatsConnection;
 let redis: Redis;
 
 beforeAll(async () => {
-  const url = new URL(stack.local.natsUrl());
-  nats = await connect({ servers: url.host, user: url.username, pass: url.password });
+  nats = await connectTo(stack.local.natsUrl());
   redis = new Redis(stack.local.redisUrl('worker'));
 });
 afterAll(async () => {

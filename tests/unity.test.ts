@@ -5,13 +5,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { History, type HistoryTurn } from '../bus/history.ts';
 import { createKeys, createSubjects } from '../bus/subjects.ts';
 import { closeCodes, errorCodes } from '../runtime/errors.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { repository } from '../scripts/stack/servers.ts';
 import { Command, eventually, finish } from './helpers/processes.ts';
 import { useStack } from './helpers/stack.ts';
@@ -45,8 +46,7 @@ describe.skipIf(missing.length > 0)('the C# client', () => {
     );
     expect(compiled).toMatchObject({ code: 0, stderr: '' });
     redis = new Redis(stack.local.redisUrl('worker'));
-    const url = new URL(stack.local.natsUrl());
-    nats = await connect({ servers: url.host, user: url.username, pass: url.password });
+    nats = await connectTo(stack.local.natsUrl());
   });
   afterAll(async () => {
     redis?.disconnect();

@@ -1,13 +1,14 @@
 // What a worker keeps for players who come back, asked for over NATS as a gateway would: whole or from any piece,
 // merged, in either encoding, and only within its bounds.
 
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decode, encode, encodingOf } from '../bus/codec.ts';
 import { readAccepted, readKept } from '../bus/envelopes.ts';
 import { frameBody, frameFirst, frameKind, frameKinds, frameLast } from '../bus/frames.ts';
 import type { Encoding, Tok } from '../bus/protocol.ts';
 import { createSubjects } from '../bus/subjects.ts';
+import { connectTo } from '../scripts/stack/connect.ts';
 import { useStack } from './helpers/stack.ts';
 
 // One gateway's user is free for the test: the gateway itself is not started.
@@ -16,13 +17,7 @@ const subjects = createSubjects('parley');
 let nats: NatsConnection;
 beforeAll(async () => {
   await stack.local.gateways[0]!.stop();
-  const url = new URL(stack.local.natsUrl('gw1'));
-  nats = await connect({
-    servers: url.host,
-    user: url.username,
-    pass: url.password,
-    inboxPrefix: '_INBOX_gateway_gw1',
-  });
+  nats = await connectTo(stack.local.natsUrl('gw1'), '_INBOX_gateway_gw1');
 });
 afterAll(() => nats?.close());
 

@@ -12,7 +12,7 @@ import type { WorkerMetrics } from '../runtime/metrics.ts';
 import { actRoomTokens, add, type DecideParts, decide } from './decide.ts';
 import { EngineError, type Prompt, type Usage } from './engine.ts';
 import type { OutgoingStream } from './outgoing-stream.ts';
-import { buildAfterthought, buildPrompt, buildThought, type PromptParts } from './prompt.ts';
+import { buildAfterthought, buildPrompt, buildThought, type PromptParts, textsToRecall } from './prompt.ts';
 import { type StateLines, stateLines } from './recall.ts';
 import type { Recall, Recollection } from './recollection/recollection.ts';
 
@@ -114,9 +114,11 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
     const [history, state] = await Promise.all([
       readHistory(request, parts),
       readStateLines(request, words, parts),
+      // The words are encoded while Redis is asked.
+      recallOf(character, textsToRecall({ history: [], words }), parts),
     ]);
     const { context } = request;
-    const recall = await recallOf(character, [...history.map(({ player }) => player), words], parts);
+    const recall = await recallOf(character, textsToRecall({ history, words }), parts);
     const prompt = speechPrompt(
       { character, history, words, context, state, recall, said, contextTokens },
       tokens,
@@ -150,6 +152,9 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
     if (reason === 'stop') usage = add(usage, await act(job, prompt, words, parts));
     count(metrics, usage);
     finish(reason);
+    // The next question of this player is about it.
+    const turn = { player: words, npc: stream.text() };
+    void recallOf(character, textsToRecall({ history: [turn], words: '' }), parts);
     return stoppedForGood(abort.signal) ? undefined : reason;
   } catch (error) {
     const stop = abort.signal.reason;

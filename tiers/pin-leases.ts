@@ -7,7 +7,7 @@ import type { Character } from '../npcs/characters.ts';
 import type { Log } from '../runtime/log.ts';
 import type { WorkerMetrics } from '../runtime/metrics.ts';
 import { type Engine, EngineError } from './engine.ts';
-import { buildPrompt } from './prompt.ts';
+import { prefixPrompt } from './prompt.ts';
 
 export interface PinLeasesParts {
   readonly engine: Engine;
@@ -103,8 +103,7 @@ export class PinLeases {
       if (!character || this.longest(npc) === undefined || engine.stats().resident.includes(npc)) continue;
       const signal = AbortSignal.any([this.closed.signal, AbortSignal.timeout(mostWarmMs)]);
       try {
-        const prompt = buildPrompt({ character, history: [], words: '', contextTokens, maxTokens: 1 });
-        await engine.warm(prompt, signal);
+        await engine.warm(prefixPrompt(character, contextTokens), signal);
         metrics.pins.inc({ result: 'warmed' });
       } catch (error) {
         if (this.closed.signal.aborted) break;

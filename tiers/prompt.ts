@@ -8,6 +8,7 @@ import { cleanText } from './clean-text.ts';
 import type { Prompt, Turn } from './engine.ts';
 import { reminders, type StateLines } from './recall.ts';
 import { reckon } from './reckon.ts';
+import { exchangeText } from './recollection/bank.ts';
 import type { Recall } from './recollection/recollection.ts';
 
 export type PromptCharacter = Pick<
@@ -76,6 +77,11 @@ export function buildPrompt(parts: PromptParts): Prompt {
   };
 }
 
+/** The prompt in which nothing was said yet, for computing what all prompts of a character begin with. */
+export function prefixPrompt(character: PromptCharacter, contextTokens: number): Prompt {
+  return buildPrompt({ character, history: [], words: '', contextTokens, maxTokens: 1 });
+}
+
 /**
  * Whether a turn says something of its own. A reply that came twice in a row to different words is a small model that has
  * begun to copy itself; with such turns before it, it would never stop.
@@ -93,10 +99,18 @@ export function systemText(character: Pick<Character, 'persona' | 'facts' | 'rul
 }
 
 /** The facts that the prompt for these words tells; `sum` where they are the answer to one. */
-export function factsOf(parts: Pick<PromptParts, 'character' | 'history' | 'words' | 'state' | 'recall'>): Facts {
+export function factsOf(
+  parts: Pick<PromptParts, 'character' | 'history' | 'words' | 'state' | 'recall'>,
+): Facts {
   const history = told(parts.history);
   const mind = mindAt(parts, history, history.length);
   return factsFor(cleanText(parts.words), parts.character, { ...mind, state: parts.state });
+}
+
+/** The texts that recall is asked about for these words: `Recollection.of` prepares them. */
+export function textsToRecall({ history, words }: Pick<PromptParts, 'history' | 'words'>): readonly string[] {
+  const turns = told(history);
+  return [...turns.flatMap((turn) => [turn.player, exchangeText(turn)]), cleanText(words)];
 }
 
 /** What was said and answered, cleaned. */
@@ -114,9 +128,10 @@ interface Facts {
 
 /** What was said before some words, and what is known of the one who says them. */
 interface Mind {
-  /** What player and character said, newest first. */
+  /** What player and character said, and what the player did, newest first. */
   readonly before: readonly string[];
-  /** What the player said last. */
+  readonly own?: readonly string[];
+  /** The last exchange, as recall wants it. */
   readonly previous?: string | undefined;
   /** What the game tells. */
   readonly told?: StateFacts | undefined;
@@ -131,11 +146,11 @@ function mindAt(
   history: readonly Turn[],
   at: number,
 ): Mind {
-  const before = history
-    .slice(Math.max(0, at - turnsInMind), at)
-    .reverse()
-    .flatMap(({ player, npc }) => [npc, player]);
-  return { before, previous: history[at - 1]?.player, told: state?.facts, recall };
+  const last = history.slice(Math.max(0, at - turnsInMind), at).reverse();
+  const before = last.flatMap(({ player, npc }) => [npc, player]);
+  const own = last.map(({ player }) => player);
+  const previous = last[0] && exchangeText(last[0]);
+  return { before, own, previous, told: state?.facts, recall };
 }
 
 /**
@@ -145,12 +160,19 @@ function mindAt(
 function factsFor(
   words: string,
   character: PromptCharacter,
-  { before, previous, told = {}, recall, state }: Mind & { readonly state?: StateLines | undefined },
+  {
+    before,
+    own = [],
+    previous,
+    told = {},
+    recall,
+    state,
+  }: Mind & { readonly state?: StateLines | undefined },
 ): Facts {
   const { beside = [], asked = [], askedOf = [] } = state ?? {};
   if (character.reminders === 0) return { facts: [...beside, ...asked] };
   const gold = typeof told.gold === 'number' ? told.gold : undefined;
-  const sum = reckon({ wares: character.wares, words, before, gold });
+  const sum = reckon({ wares: character.wares, words, before, own, gold });
   if (sum !== undefined) return { facts: [sum], sum };
   const recalled = recall?.({ words, before: previous, told, asked: askedOf }) ?? [];
   // What is recalled was written with the state that the words ask for, and says it.

@@ -10,8 +10,10 @@ export interface Sum {
   readonly wares: readonly Ware[];
   /** What the player says now. */
   readonly words: string;
-  /** What player and character said before, newest first: what "it" is, and a purse that was named already. */
+  /** What player and character said before, newest first: what "it" is. */
   readonly before: readonly string[];
+  /** What of it the player said: a purse that was named already. */
+  readonly own?: readonly string[];
   /** The purse as the game tells it, in gold. */
   readonly gold?: number | undefined;
 }
@@ -43,10 +45,13 @@ const offered = /\b(?:for|will|would|can|could|do|does) (?:\S+ ){1,2}(?:gold|coi
 /** Words of somebody who wants to know what things cost together. */
 const pricing =
   /\b(?:how much|what|whats|costs?|price|pay|together|total|comes? to|sum|makes?|charge|owe|plus)\b/;
+/** And of somebody who asks for them and wants to know it first. */
+const totalling =
+  /\bhow much\b|\b(?:comes?|come) to\b|\bwhat (?:do|would|will) (?:you|u|i) (?:want|take|ask|pay|owe|charge)\b|\btotal\b/;
 const choosing = /\b(?:which|what (?:can|could|would|do|else|all)|or)\b/;
 const comparing = /\b(?:than|difference|as much as|cheaper|cheapest|dearer|costs more|more expensive)\b/;
 const pair =
-  /\b(?:both|twice|each|apiece|there and back|over and back|come back|and back|round trip|return trip|pair of|couple of|two of us|(?:me|i) and my|my \w+ and (?:me|i))\b/;
+  /\b(?:both|twice|each|apiece|there and back|over and back|come back|and back|round trip|return trip|pair of|couple of|two of us|(?:me|i) and my|my \w+ and (?:me|i)|(?:with|and) my \w+ too|my \w+ (?:comes?|rides?|crosses) (?:too|along|with me))\b/;
 const pronoun = /\b(?:it|one|that|those|these|them|this|some)\b/;
 /** Without one of these, "can I get some advice?" would be about whatever was spoken of last. */
 const money =
@@ -60,7 +65,7 @@ const parting = /^(?:for|is|are|was|to|a|an|if|with|cost|costs|on|and)$/;
  * The answer to a sum of gold as the character can say it, or undefined where none is asked for, or where the ware or the
  * purse is not clear.
  */
-export function reckon({ wares, words, before, gold: told }: Sum): string | undefined {
+export function reckon({ wares, words, before, own = [], gold: told }: Sum): string | undefined {
   if (wares.length === 0) return undefined;
   const text = plainText(words);
   const heard = hear(text, wares);
@@ -75,7 +80,7 @@ export function reckon({ wares, words, before, gold: told }: Sum): string | unde
   const isAsked = asks.enough || asks.change || asks.several;
   // A price that is claimed ("a sword is 20 gold, right?") and an offer ("18 for it?") are no purse.
   const said = isAsked || having.test(text) ? heard.purse : undefined;
-  const purse = said ?? told ?? purseBefore(before, wares);
+  const purse = said ?? told ?? purseBefore(own, wares);
 
   if (
     purse !== undefined &&
@@ -99,14 +104,15 @@ export function reckon({ wares, words, before, gold: told }: Sum): string | unde
   if (asks.several && said !== undefined && items.length === 1 && total > 0)
     return asMany(items[0]!.ware, said);
   if (purse !== undefined) {
-    if (wants && !asks.enough) return purse < total ? tooLittle(items, total, purse) : undefined;
+    if (wants && !asks.enough && !asks.change)
+      return purse < total ? tooLittle(items, total, purse) : undefined;
     if (isAsked || said !== undefined) {
       if (purse < total) return tooLittle(items, total, purse);
       return asks.change && !asks.enough ? left(items, total, purse) : isEnough(items, total, purse);
     }
   }
   const isSum = items.length > 1 || items.some(({ count }) => count > 1);
-  return isSum && !wants && pricing.test(text) ? sum(items, total) : undefined;
+  return isSum && (wants ? totalling : pricing).test(text) ? sum(items, total) : undefined;
 }
 
 /** Lower case, one blank between words; "12gold" is two words, and "no gold" is a number. */
@@ -186,9 +192,10 @@ function namesOf(ware: Ware): readonly (readonly string[])[] {
   return all;
 }
 
-/** Twice: "crossings" loses its s first and then its -ing. */
+/** Until nothing is lost any more: "crossings", "crossing" and "cross" are one ware. */
 function stem(word: string): string {
-  return stemOf(stemOf(word));
+  const shorter = stemOf(word);
+  return shorter === word ? word : stem(shorter);
 }
 
 /** What is meant where nothing is named: what was spoken of last, or all that there is to buy. */
@@ -216,9 +223,9 @@ function meant(
   return wares.length === 1 && (money.test(text) || pair.test(text)) ? [{ ware: wares[0]!, count: 1 }] : [];
 }
 
-/** A purse that was named in one of the last things said. */
-function purseBefore(before: readonly string[], wares: readonly Ware[]): number | undefined {
-  for (const said of before) {
+/** A purse that the player has named before. */
+function purseBefore(own: readonly string[], wares: readonly Ware[]): number | undefined {
+  for (const said of own) {
     const text = plainText(said);
     const isPlayers = /\b(?:i|ive|im|my|me)\b/.test(text);
     const { purse } = hear(text, wares);

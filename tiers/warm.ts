@@ -5,7 +5,7 @@ import type { Character } from '../npcs/characters.ts';
 import type { Config } from '../runtime/config.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Engine } from './engine.ts';
-import { buildPrompt } from './prompt.ts';
+import { prefixPrompt } from './prompt.ts';
 
 /** Warms one character after the other. Never rejects: a character that cannot be warmed is warmed by its first player. */
 export async function warmCharacters(
@@ -19,10 +19,7 @@ export async function warmCharacters(
   for (const character of characters.values()) {
     if (signal.aborted) return;
     try {
-      await engine.warm(
-        buildPrompt({ character, history: [], words: '', contextTokens, maxTokens: 1 }),
-        signal,
-      );
+      await engine.warm(prefixPrompt(character, contextTokens), signal);
     } catch (error) {
       if (!signal.aborted) log.warn({ err: error, npc: character.id }, 'a character could not be warmed');
     }

@@ -23,7 +23,7 @@ const byWords = [
 const byState = [
   'Can I pay for {one}?',
   'Have I the gold that {one} takes?',
-  'Is my gold enough to buy {one}?',
+  'Look into my purse, can I afford {one} out of it?',
   'could I afford {one} now?',
   'Does my purse hold the price of {one}?',
   'have i got gold for {one}?',
@@ -73,9 +73,7 @@ function drillsOf(npc: string, wares: readonly Ware[], ware: Ware, at: number): 
       const words = template.replaceAll('{gold}', String(gold)).replaceAll('{one}', one);
       const answer = reckon({ wares, words, before: [], gold: state.gold });
       if (answer === undefined) return [];
-      return [
-        { row, turns: [{ wordings: [words], answer, does: [] }], state, context: undefined, does: [] },
-      ];
+      return [{ row, turns: [{ wordings: [words], answer, does: [] }], state, context: undefined, does: [] }];
     });
     const id = `${npc}-drill-${at}-${name}`;
     if (rows.length > 0) made.push({ npc, exchange: { id, kind: 'sum' }, rows, at: `drill ${id}` });

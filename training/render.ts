@@ -13,10 +13,12 @@ import type { AuthoredAct, Kind, Row } from '../npcs/exchange.ts';
 import { type Authored, readExchanges } from '../npcs/read-exchanges.ts';
 import { type Config, readConfig } from '../runtime/config.ts';
 import { speechPrompt } from '../tiers/answer.ts';
+import { cleanText } from '../tiers/clean-text.ts';
 import { type Choice, choicesOf, isSettled, nothing, questionText } from '../tiers/decide.ts';
 import type { Prompt, Turn } from '../tiers/engine.ts';
 import { buildAfterthought, buildThought, factsOf } from '../tiers/prompt.ts';
 import { stateLines } from '../tiers/recall.ts';
+import { exchangeText } from '../tiers/recollection/bank.ts';
 import { type Recall, Recollection } from '../tiers/recollection/recollection.ts';
 import { isWay } from './authoring/acts.ts';
 import { drills } from './drills.ts';
@@ -104,7 +106,15 @@ function spoken(
     if (!isNew) return [];
     const history = conversation.slice(0, i);
     const told = stateLines(state, game.state, words);
-    const parts = { character, history, words, context, state: told, recall: recalls?.get(npc), contextTokens };
+    const parts = {
+      character,
+      history,
+      words,
+      context,
+      state: told,
+      recall: recalls?.get(npc),
+      contextTokens,
+    };
     const answer = teach({ npc, kind, answer: authored, does, ...factsOf(parts) });
     if (answer === undefined) return [];
     const prompt = speechPrompt(parts, character.sampling.maxTokens);
@@ -170,8 +180,11 @@ async function recallsFor(
   if (!recollection) return recalls;
   await recollection.learn(characters);
   for (const npc of characters.keys()) {
-    const turns = all.filter((one) => one.npc === npc).flatMap(({ rows }) => rows.flatMap((row) => row.turns));
-    const recall = await recollection.of(npc, [...new Set(turns.flatMap(({ wordings }) => wordings))]);
+    const rows = all.filter((one) => one.npc === npc).flatMap((one) => one.rows);
+    const texts = rows
+      .flatMap(conversations)
+      .flatMap((turns) => [...turns.map(({ player }) => player), ...turns.slice(0, -1).map(exchangeText)]);
+    const recall = await recollection.of(npc, [...new Set(texts.map(cleanText))]);
     if (recall) recalls.set(npc, recall);
   }
   await recollection.close();

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../../runtime/config.ts';
 import { tritonFolder } from '../../scripts/stack/servers.ts';
-import { TritonServer } from '../../scripts/stack/triton.ts';
+import { engineOptions, TritonServer } from '../../scripts/stack/triton.ts';
 import type { Engine, Prompt } from '../../tiers/engine.ts';
 import { renderText } from '../../tiers/gold/triton/chat-templates.ts';
 import { createTritonEngine } from '../../tiers/gold/triton-engine.ts';
@@ -76,19 +76,7 @@ async function startTriton(say: (line: string) => void): Promise<Arms['triton']>
     threads,
   });
   await server.start();
-  const engine = await createTritonEngine({
-    servers: [server.address],
-    metricsUrls: [server.metricsUrl],
-    model: 'tensorrt_llm',
-    tokenize: 'tokenize',
-    template: '',
-    contextTokens,
-    concurrency: places,
-    firstTokenMs: 120_000,
-    silentMs: 60_000,
-    readyMs: 120_000,
-    adapters: '',
-  });
+  const engine = await createTritonEngine(engineOptions([server], { contextTokens, concurrency: places }));
   return { engine, server };
 }
 

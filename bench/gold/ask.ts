@@ -1,4 +1,5 @@
-// One question to an engine, with the times of its pieces; and the prompts of this bench. Judges nothing.
+// One question to an engine, with the times of its pieces, for the benches of engines; and the prompts of the gold bench.
+// Judges nothing.
 
 import type { Engine, GenerateOptions, Prompt, Usage } from '../../tiers/engine.ts';
 
@@ -10,7 +11,7 @@ export interface Timed {
   readonly usage: Usage;
 }
 
-export const never = new AbortController().signal;
+const never = new AbortController().signal;
 
 /** Reads an answer to its end, greedily unless the options say otherwise. Rejects as the engine does. */
 export async function ask(

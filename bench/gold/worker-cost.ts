@@ -2,7 +2,8 @@
 // backend has its frame, less what a message of that size takes over the same nats-server at the same moment.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect, createInbox, type NatsConnection } from '@nats-io/transport-node';
+import { createInbox, type NatsConnection } from '@nats-io/transport-node';
+import { connectTo } from '../../scripts/stack/connect.ts';
 import { startStack } from '../../scripts/stack/local-stack.ts';
 import { percentile } from '../loop/frames.ts';
 import { nowMicros, stamp, stampLength } from '../recorded/stamp.ts';
@@ -26,10 +27,8 @@ export async function workerCost(answers: number, tokens: number): Promise<Worke
     workerEntry: 'bench/gold/stamping-worker.ts',
     env: { PARLEY_ADAPTER: 'none', PARLEY_NPCS: 'bench/relay/npcs' },
   });
-  const url = new URL(stack.natsUrl());
-  const join = () => connect({ servers: url.host, user: url.username, pass: url.password });
-  const backend = await join();
-  const other = await join();
+  const backend = await connectTo(stack.natsUrl());
+  const other = await connectTo(stack.natsUrl());
   try {
     const bare: number[] = [];
     const mirror = 'parley.player.bench.observed';

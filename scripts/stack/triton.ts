@@ -5,6 +5,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../runtime/config.ts';
 import { Adapters } from '../../tiers/adapters.ts';
+import type { TritonOptions as EngineOptions } from '../../tiers/gold/triton-engine.ts';
 import { defaultModelFile } from '../../tiers/llama/load-model.ts';
 import type { Child, ChildSpec } from './child.ts';
 import { freePort } from './ports.ts';
@@ -52,6 +53,28 @@ export async function localTriton(config: Config, onLog?: (line: string) => void
       if (/^[EF]\d{4} |error|Signal/i.test(line) && !line.includes('CudaDriverHelper')) onLog?.(line);
     },
   });
+}
+
+/**
+ * Options of an engine on such servers, for tests and benches. A server without metrics will do. The times are generous:
+ * whoever shares this machine makes it slow, and slow is no fault.
+ */
+export function engineOptions(
+  servers: readonly { readonly address: string; readonly metricsUrl?: string }[],
+  room: Pick<EngineOptions, 'contextTokens' | 'concurrency'>,
+): EngineOptions {
+  return {
+    servers: servers.map(({ address }) => address),
+    metricsUrls: servers.map(({ metricsUrl }) => metricsUrl ?? ''),
+    model: 'tensorrt_llm',
+    tokenize: 'tokenize',
+    template: '',
+    ...room,
+    firstTokenMs: 120_000,
+    silentMs: 60_000,
+    readyMs: 120_000,
+    adapters: '',
+  };
 }
 
 const readyMs = 120_000;

@@ -3,10 +3,10 @@
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { connect } from '@nats-io/transport-node';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createSubjects } from '../../bus/subjects.ts';
+import { connectTo } from '../../scripts/stack/connect.ts';
 import { findChromium, launch, noChromium, VillagePage } from '../helpers/chromium.ts';
 import { eventually } from '../helpers/processes.ts';
 import { useStack } from '../helpers/stack.ts';
@@ -171,8 +171,7 @@ describe('at a desk', () => {
 
   test("what the game's server pushes is shown, and a character speaks of its own accord", async () => {
     const { page } = village;
-    const { host, username, password } = new URL(stack.local.natsUrl());
-    const nats = await connect({ servers: host, user: username, pass: password });
+    const nats = await connectTo(stack.local.natsUrl());
     try {
       const push = JSON.stringify({ gold: 7, quest: 'Find Tam <b>', weather: 'rain' });
       await nats.request(subjects.push('desk'), push);

@@ -7,6 +7,7 @@ import { Unpackr } from 'msgpackr';
 import WebSocket from 'ws';
 import { encode } from '../../bus/codec.ts';
 import type { Encoding, ServerMessage } from '../../bus/protocol.ts';
+import { Arrivals } from '../helpers/arrivals.ts';
 
 export const opcodes = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -66,7 +67,7 @@ export class HostileSocket {
   private readonly ws: WebSocket;
   private tcp!: Socket;
   private pings = 0;
-  private readonly waiting = new Set<() => void>();
+  private readonly arrivals = new Arrivals();
   private readonly pongs = new Set<number>();
 
   private constructor(url: string, encoding: Encoding) {
@@ -81,11 +82,11 @@ export class HostileSocket {
       const message: ServerMessage = isBinary ? unpackr.unpack(data) : JSON.parse(data.toString());
       if (message.t === 'pong' && message.c !== undefined && message.c <= -1e9) this.pongs.add(message.c);
       else this.received.push(message);
-      this.wake();
+      this.arrivals.wake();
     });
     this.ws.on('close', (code, reason) => {
       this.closed = { code, reason: reason.toString() };
-      this.wake();
+      this.arrivals.wake();
     });
     this.ws.on('error', () => {});
   }
@@ -137,25 +138,12 @@ export class HostileSocket {
     const late = Date.now() + patienceMs;
     while (!ready() && !this.closed) {
       if (Date.now() > late) throw new Error(`the gateway gave neither ${what} nor a close`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(done, 1_000);
-        const { waiting } = this;
-        waiting.add(done);
-        function done() {
-          clearTimeout(timer);
-          waiting.delete(done);
-          resolve();
-        }
-      });
+      await this.arrivals.next(1_000);
     }
   }
 
   /** The network is gone. */
   cut(): void {
     this.ws.terminate();
-  }
-
-  private wake(): void {
-    for (const done of [...this.waiting]) done();
   }
 }

@@ -1,13 +1,14 @@
 // A worker that was captured, or is broken, or of another release: it holds the rights of a worker and answers what it
 // is asked with whatever a test says. Players of whom it knows get an honest answer, so that others can be compared.
 
-import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { encode } from '../../bus/codec.ts';
 import { readGenerateRequest } from '../../bus/envelopes.ts';
 import { frameKinds, writeFrame } from '../../bus/frames.ts';
 import { natsPermissions } from '../../bus/permissions.ts';
 import type { Encoding } from '../../bus/protocol.ts';
 import { createSubjects, type Subjects } from '../../bus/subjects.ts';
+import { connectTo } from '../../scripts/stack/connect.ts';
 import type { LocalStack } from '../../scripts/stack/local-stack.ts';
 import { idleBeat } from '../helpers/idle-beat.ts';
 
@@ -36,13 +37,8 @@ export class LyingWorker implements AsyncDisposable {
   static async start(stack: LocalStack, honest: readonly string[]): Promise<LyingWorker> {
     const { prefix } = stack.config;
     const permissions = natsPermissions('worker', { prefix, id, tier });
-    const url = new URL(await stack.nats.addUser({ name: id, permissions }));
-    const nats = await connect({
-      servers: url.host,
-      user: url.username,
-      pass: url.password,
-      inboxPrefix: `_INBOX_worker_${id}`,
-    });
+    const address = await stack.nats.addUser({ name: id, permissions });
+    const nats = await connectTo(address, `_INBOX_worker_${id}`);
     return new LyingWorker(nats, createSubjects(prefix), new Set(honest));
   }
 

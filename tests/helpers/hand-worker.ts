@@ -1,12 +1,13 @@
 // A worker that a test drives by hand over the real bus, with the rights of a worker: it is asked as any worker is, and
 // says the pieces, acts and ends that the test wants, when it wants them. Attach and cancel work as they should.
 
-import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import type { Msg, NatsConnection } from '@nats-io/transport-node';
 import { encode } from '../../bus/codec.ts';
 import { type GenerateRequest, readControl, readGenerateRequest } from '../../bus/envelopes.ts';
 import { natsPermissions } from '../../bus/permissions.ts';
 import type { End, EndReason, Intent } from '../../bus/protocol.ts';
 import { createSubjects } from '../../bus/subjects.ts';
+import { connectTo } from '../../scripts/stack/connect.ts';
 import type { LocalStack } from '../../scripts/stack/local-stack.ts';
 import { OutgoingStream } from '../../tiers/outgoing-stream.ts';
 import { idleBeat } from './idle-beat.ts';
@@ -66,15 +67,9 @@ export class HandWorker implements AsyncDisposable {
   /** Resolves when the gateways can know of it. */
   static async start(stack: LocalStack, id = 'hand'): Promise<HandWorker> {
     const { prefix } = stack.config;
-    const url = new URL(
-      await stack.nats.addUser({ name: id, permissions: natsPermissions('worker', { prefix, id, tier }) }),
-    );
-    const nats = await connect({
-      servers: url.host,
-      user: url.username,
-      pass: url.password,
-      inboxPrefix: `_INBOX_worker_${id}`,
-    });
+    const permissions = natsPermissions('worker', { prefix, id, tier });
+    const address = await stack.nats.addUser({ name: id, permissions });
+    const nats = await connectTo(address, `_INBOX_worker_${id}`);
     const worker = new HandWorker(nats, prefix, id);
     await nats.flush();
     return worker;

@@ -4,6 +4,7 @@
 import { Packr, Unpackr } from 'msgpackr';
 import WebSocket from 'ws';
 import type { Encoding, ServerMessage } from '../../bus/protocol.ts';
+import { Arrivals } from './arrivals.ts';
 
 type Message<T extends string> = Extract<ServerMessage, { t: T }>;
 
@@ -15,7 +16,7 @@ export class RawClient {
   readonly encoding: Encoding;
   readonly received: ServerMessage[] = [];
   closed: { code: number; reason: string } | undefined;
-  private readonly waiting = new Set<() => void>();
+  private readonly arrivals = new Arrivals();
 
   constructor(
     url: string,
@@ -26,11 +27,11 @@ export class RawClient {
     this.ws.on('message', (data: Buffer, isBinary) => {
       if (isBinary !== (encoding === 'msgpack')) throw new Error('a frame of the wrong kind');
       this.received.push(isBinary ? unpackr.unpack(data) : JSON.parse(data.toString()));
-      this.wake();
+      this.arrivals.wake();
     });
     this.ws.on('close', (code, reason) => {
       this.closed = { code, reason: reason.toString() };
-      this.wake();
+      this.arrivals.wake();
     });
     this.ws.on('error', () => {});
   }
@@ -124,16 +125,7 @@ export class RawClient {
     while (!ready()) {
       if (Date.now() > late)
         throw new Error(`waited ${ms} ms for ${what}; got ${JSON.stringify(this.received).slice(0, 500)}`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(done, 250);
-        const waiting = this.waiting;
-        waiting.add(done);
-        function done() {
-          clearTimeout(timer);
-          waiting.delete(done);
-          resolve();
-        }
-      });
+      await this.arrivals.next(250);
     }
   }
 
@@ -148,10 +140,6 @@ export class RawClient {
 
   [Symbol.dispose](): void {
     this.ws.terminate();
-  }
-
-  private wake(): void {
-    for (const done of [...this.waiting]) done();
   }
 }
 

@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { readConfig } from '../../runtime/config.ts';
 import { tritonFolder } from '../../scripts/stack/servers.ts';
-import { TritonServer } from '../../scripts/stack/triton.ts';
+import { engineOptions, TritonServer } from '../../scripts/stack/triton.ts';
 import { createTritonEngine, type TritonOptions } from '../../tiers/gold/triton-engine.ts';
 import { sumMetric } from './stack.ts';
 
@@ -86,18 +86,7 @@ export async function engineOn(
   const faults: string[] = [];
   const probes: string[] = [];
   const engine = await createTritonEngine({
-    servers: servers.map(({ address }) => address),
-    metricsUrls: servers.map(({ metricsUrl }) => metricsUrl ?? ''),
-    model: 'tensorrt_llm',
-    tokenize: 'tokenize',
-    template: '',
-    contextTokens,
-    concurrency: places,
-    // Generous: whoever shares this machine must not make a test fail.
-    firstTokenMs: 120_000,
-    silentMs: 60_000,
-    readyMs: 120_000,
-    adapters: '',
+    ...engineOptions(servers, { contextTokens, concurrency: places }),
     onFault: (reason) => faults.push(reason),
     onProbe: (result) => probes.push(result),
     ...options,

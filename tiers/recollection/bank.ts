@@ -12,7 +12,7 @@ import { nearness, type Vector } from './encoder.ts';
 /** One authored wording. */
 export interface Memory {
   readonly words: string;
-  /** What the player said before it; undefined for what may begin a conversation. */
+  /** What was said and answered before it (`exchangeText`); undefined for what may begin a conversation. */
   readonly before: string | undefined;
   readonly answer: string;
   readonly kind: Kind;
@@ -27,7 +27,7 @@ export interface Memory {
 export interface Question {
   readonly words: string;
   readonly vector: Vector;
-  /** Of what the player said before; undefined at the beginning of a conversation. */
+  /** Of what was said and answered before (`exchangeText`); undefined at the beginning of a conversation. */
   readonly before: Vector | undefined;
   /** What the game tells. */
   readonly told: StateFacts;
@@ -44,6 +44,8 @@ const numbersPenalty = 0.05;
 /** So many of the nearest wordings have a say, and the less, the further off they are. */
 const voters = 10;
 const fade = 0.04;
+/** A question that is no nearer than this to anything written is none that the author thought of. */
+const unfamiliar = 0.73;
 /** A second answer is recalled too when it has this share of the first one's votes. */
 const closeShare = 0.6;
 
@@ -63,7 +65,7 @@ export function memoriesOf(
             .filter((words) => reckon({ wares, words, before: [], gold: purse }) === undefined)
             .map((words) => ({
               words,
-              before: turns[at - 1]?.wordings[0],
+              before: beforeOf(turns[at - 1]),
               answer,
               kind,
               state: told,
@@ -73,6 +75,15 @@ export function memoriesOf(
         );
       }),
     );
+}
+
+function beforeOf(turn: { wordings: readonly string[]; answer: string } | undefined): string | undefined {
+  return turn && exchangeText({ player: turn.wordings[0]!, npc: turn.answer });
+}
+
+/** What was said before as one text: "her" is who was spoken of, by either. */
+export function exchangeText({ player, npc }: { player: string; npc: string }): string {
+  return `${player} ${npc}`;
 }
 
 interface Kept extends Memory {
@@ -85,9 +96,15 @@ interface Kept extends Memory {
 /** The memories of one character with their vectors. */
 export class Bank {
   private readonly memories: readonly Kept[];
+  private readonly refusals: readonly string[];
 
-  /** `vectorOf` knows every text of the memories. */
-  constructor(memories: readonly Memory[], vectorOf: (text: string) => Vector) {
+  /** `vectorOf` knows every text of the memories. `refusals`: what is said to questions that nothing is near to. */
+  constructor(
+    memories: readonly Memory[],
+    vectorOf: (text: string) => Vector,
+    refusals: readonly string[] = [],
+  ) {
+    this.refusals = refusals;
     this.memories = memories.map((memory) => ({
       ...memory,
       vector: vectorOf(memory.words),
@@ -111,7 +128,7 @@ export class Bank {
     const plain = normal(question.words);
     const nearest: { answer: string; score: number }[] = [];
     for (const memory of this.memories) {
-      if (!holds(memory, question) || (!own && memory.plain === plain)) continue;
+      if (!holds(memory, question, numbers) || (!own && memory.plain === plain)) continue;
       const score = scoreOf(memory, question) - (memory.numbers === numbers ? 0 : numbersPenalty);
       const last = nearest[voters - 1];
       if (last && score <= last.score) continue;
@@ -121,6 +138,8 @@ export class Bank {
     }
     const best = nearest[0];
     if (!best) return [];
+    if (best.score < unfamiliar && this.refusals.length > 0 && isQuestion(question.words))
+      return [this.refusals[pick(plain, this.refusals.length)]!];
     const votes = new Map<string, number>();
     for (const { answer, score } of nearest)
       votes.set(answer, (votes.get(answer) ?? 0) + Math.exp((score - best.score) / fade));
@@ -132,8 +151,14 @@ export class Bank {
   }
 }
 
-/** Whether an answer fits to what the game tells. */
-function holds({ state, gold, does }: Memory, { told, asked }: Question): boolean {
+/** Whether an answer fits to what the game tells, and to the numbers that are named. */
+function holds(
+  { state, gold, does, kind, numbers: own }: Kept,
+  { told, asked }: Question,
+  numbers: string,
+): boolean {
+  // Of other numbers the sum is another.
+  if (kind === 'sum' && own !== numbers) return false;
   if (Object.entries(state).some(([name, value]) => told[name] !== value)) return false;
   if (asked.some((name) => !(name in state))) return false;
   // What was written for a purse speaks of that purse, but for what is handed over: who has too little for it is told so.
@@ -153,4 +178,18 @@ function numbersOf(words: string): string {
     .map(({ value }) => value)
     .sort((a, b) => a - b)
     .join(' ');
+}
+
+/** Statements that are unlike anything written want no refusal. */
+function isQuestion(words: string): boolean {
+  return /\?\s*$|^\W*(?:and |but |so |hey |ok )?(?:who|whom|whose|what|whats|which|when|where|why|how|is|are|am|was|were|do|does|did|can|could|will|would|should|have|has|may|tell)\b/i.test(
+    words,
+  );
+}
+
+/** The same words always get the same refusal: a prompt must read the same when it is made again. */
+function pick(words: string, count: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < words.length; i++) hash = Math.imul(hash ^ words.charCodeAt(i), 0x01000193);
+  return (hash >>> 8) % count;
 }

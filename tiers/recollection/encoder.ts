@@ -1,8 +1,8 @@
 // Turns a sentence into a vector whose direction is its meaning: a small BERT on the CPU (npcs/recall/encoder.gguf), loaded by
 // llama.cpp beside whatever engine speaks. Knows no character; what is near to what is asked in bank.ts.
 
-import { createReadStream } from 'node:fs';
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { getLlama, LlamaLogLevel } from 'node-llama-cpp';
 

@@ -9,7 +9,6 @@ import type { StateFacts } from '../../bus/state.ts';
 import type { Character } from '../../npcs/characters.ts';
 import { readExchanges } from '../../npcs/read-exchanges.ts';
 import type { Log } from '../../runtime/log.ts';
-import { cleanText } from '../clean-text.ts';
 import { Bank, type Memory, memoriesOf } from './bank.ts';
 import { type Encoder, openEncoder, type Vector } from './encoder.ts';
 import { keyOf, readVectors, type Vectors } from './vectors.ts';
@@ -17,7 +16,7 @@ import { keyOf, readVectors, type Vectors } from './vectors.ts';
 /** What one character recalls at words that were prepared, the best first. */
 export type Recall = (said: {
   readonly words: string;
-  /** What the player said last before them. */
+  /** What was said and answered last before them (`exchangeText`). */
   readonly before: string | undefined;
   /** What the game tells, and which of it these words bring up. */
   readonly told: StateFacts;
@@ -77,7 +76,9 @@ export class Recollection {
       this.#recalled.clear();
       this.#written = vectors;
       this.#banks = new Map(
-        [...memories].filter(([, own]) => own.length > 0).map(([id, own]) => [id, new Bank(own, vectorOf)]),
+        [...memories]
+          .filter(([, own]) => own.length > 0)
+          .map(([id, own]) => [id, new Bank(own, vectorOf, characters.get(id)!.refusals)]),
       );
       const ms = Math.round(performance.now() - startedAt);
       log?.info({ wordings: texts.size, encoded: made, ms }, 'characters recall what was written for them');
@@ -87,13 +88,13 @@ export class Recollection {
   }
 
   /**
-   * How a character recalls at these texts: all that the player said, oldest first. Undefined where it has no exchanges.
+   * How a character recalls at these texts: all that the player said, and each exchange (`exchangeText`). Undefined where it has no exchanges.
    * Rejects when the encoder fails.
    */
   async of(npc: string, texts: readonly string[]): Promise<Recall | undefined> {
     const bank = this.#banks.get(npc);
     if (!bank) return undefined;
-    const { vectors } = await this.#vectorsOf(new Set(texts.map(cleanText)), (text) => this.#written.get(text));
+    const { vectors } = await this.#vectorsOf(new Set(texts), (text) => this.#written.get(text));
     return (said) => {
       const vector = vectors.get(said.words);
       if (!vector) return [];

@@ -13,7 +13,10 @@ const keyBytes = 8;
 
 /** Under which name the vector of a text is kept. */
 export function keyOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 2 * keyBytes);
+  return createHash('sha256')
+    .update(text)
+    .digest('hex')
+    .slice(0, 2 * keyBytes);
 }
 
 /** The vectors of a file by `keyOf`; none when it is missing, was cut off or was made by another encoder. */

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=training / "data" / "train.jsonl", help="rendered examples")
     parser.add_argument("--out", type=Path, default=training / "sft", help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rank", type=int, default=12)
     parser.add_argument("--alpha", type=int, default=24)
     parser.add_argument("--rate", type=float, default=1e-3, help="peak of the learning rate")

@@ -1,0 +1,64 @@
+// What recall is worth without a model: whether the facts that a prompt would tell hold what must be said, and nothing that
+// must not. The answers before the last are taken to be the first fact each. Asks no engine and judges no acts.
+
+import type { Characters } from '../npcs/characters.ts';
+import { factsOf, textsToRecall } from '../tiers/prompt.ts';
+import { stateLines } from '../tiers/recall.ts';
+import type { Recollection } from '../tiers/recollection/recollection.ts';
+import type { Kind, Question } from './questions.ts';
+import { judge } from './score.ts';
+
+export interface Told {
+  readonly question: Question;
+  readonly facts: readonly string[];
+  /** Which fact answers the question, from 0; -1 where none does. */
+  readonly rightAt: number;
+}
+
+/** The facts for the last turn of each question. */
+export async function factsFor(
+  questions: readonly Question[],
+  { characters, game }: Characters,
+  recollection: Recollection | undefined,
+): Promise<Told[]> {
+  const verbs = game.verbs;
+  const told: Told[] = [];
+  for (const question of questions) {
+    const character = characters.get(question.npc)!;
+    const history: { player: string; npc: string }[] = [];
+    let facts: readonly string[] = [];
+    for (const words of question.turns) {
+      const recall = await recollection?.of(question.npc, textsToRecall({ history, words }));
+      const state = stateLines(question.state ?? {}, game.state, words);
+      facts = factsOf({ character, history, words, state, recall }).facts;
+      history.push({ player: words, npc: facts.at(-1) ?? 'Well.' });
+    }
+    const rightAt = facts.findIndex((fact) => {
+      const answer = {
+        said: [...history.slice(1).map(({ npc }) => npc), fact],
+        acts: [],
+        reason: 'stop',
+        source: 'live',
+      };
+      const { faults } = judge(question, answer, { characters, verbs });
+      return !faults.some(({ why }) => why === 'missing' || why === 'forbidden');
+    });
+    told.push({ question, facts, rightAt });
+  }
+  return told;
+}
+
+/** Of each kind: how many questions, how many the first fact answers, how many any. */
+export function sharesOf(
+  told: readonly Told[],
+): ReadonlyMap<Kind, { all: number; first: number; any: number }> {
+  const shares = new Map<Kind, { all: number; first: number; any: number }>();
+  for (const { question, rightAt } of told) {
+    const share = shares.get(question.kind) ?? { all: 0, first: 0, any: 0 };
+    share.all++;
+    if (rightAt === 0) share.first++;
+    if (rightAt >= 0) share.any++;
+    shares.set(question.kind, share);
+  }
+  return shares;
+}

@@ -1,0 +1,217 @@
+// Recall by meaning: what was written for some words comes back for others that mean the same, as long as it still holds.
+
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadCharacters } from '../npcs/characters.ts';
+import { readExchanges } from '../npcs/read-exchanges.ts';
+import { reckon } from '../tiers/reckon.ts';
+import { Bank, type Memory, memoriesOf } from '../tiers/recollection/bank.ts';
+import { type Encoder, nearness, openEncoder } from '../tiers/recollection/encoder.ts';
+import { Recollection, vectorsFile } from '../tiers/recollection/recollection.ts';
+import { keyOf, readVectors, writeVectors } from '../tiers/recollection/vectors.ts';
+
+const npcs = new URL('../npcs/', import.meta.url).pathname;
+const shipped = join(npcs, 'recall', 'encoder.gguf');
+const set = await loadCharacters(npcs);
+const { all } = await readExchanges(npcs, set.characters);
+
+let encoder: Encoder;
+let folder: string;
+beforeAll(async () => {
+  encoder = await openEncoder(shipped);
+  folder = await mkdtemp(join(tmpdir(), 'parley-recollection-'));
+});
+afterAll(async () => {
+  await encoder?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('the encoder', () => {
+  test('puts near what means the same, whatever the words', async () => {
+    const [price, other, mine, shouted] = await Promise.all(
+      [
+        'What would a sword set me back?',
+        'price of a blade',
+        'Who took the iron mine?',
+        'WHAT WOULD A SWORD SET ME BACK?',
+      ].map((text) => encoder.encode(text)),
+    );
+    expect(nearness(price!, price!)).toBeCloseTo(1, 1);
+    expect(nearness(price!, other!)).toBeGreaterThan(nearness(price!, mine!) + 0.3);
+    expect(nearness(price!, shouted!)).toBeCloseTo(1, 1);
+  });
+
+  test('takes any text: empty, endless, of other letters', async () => {
+    for (const text of ['', ' ', 'sword '.repeat(2_000), '\u4f60\u597d', '\ud83d\ude00'.repeat(300)])
+      expect(await encoder.encode(text)).toHaveLength(encoder.dimensions);
+  });
+
+  test('names a file that is none', async () => {
+    const broken = join(folder, 'broken.gguf');
+    await writeFile(broken, (await readFile(shipped)).subarray(0, 100_000));
+    for (const file of [broken, join(folder, 'missing.gguf')])
+      await expect(openEncoder(file)).rejects.toThrow(file);
+  });
+});
+
+describe('a bank', () => {
+  const memory: Memory = {
+    words: 'Is Tam back?',
+    before: undefined,
+    answer: 'Not yet.',
+    kind: 'fact',
+    state: {},
+    gold: undefined,
+    does: false,
+  };
+  const question = { words: 'Is Tam back?', before: undefined, told: {}, asked: [] as string[] };
+
+  async function recall(memories: readonly Memory[], asked: object, own = true): Promise<readonly string[]> {
+    const texts = memories.flatMap(({ words, before }) => [words, before ?? '']);
+    const vectors = new Map(
+      await Promise.all(texts.map(async (text) => [text, await encoder.encode(text)] as const)),
+    );
+    const bank = new Bank(memories, (text) => vectors.get(text)!);
+    const all = { ...question, ...asked };
+    const before = all.before === undefined ? undefined : await encoder.encode(all.before);
+    return bank.recall({ ...all, before, vector: await encoder.encode(all.words) }, own);
+  }
+
+  test('leaves out what does not hold now, and what is older than the game', async () => {
+    const found = { ...memory, answer: 'He is home.', state: { tam_found: true } };
+    const both = [memory, found];
+    expect(await recall(both, {})).toEqual(['Not yet.']);
+    expect(await recall(both, { told: { tam_found: true }, asked: ['tam_found'] })).toEqual(['He is home.']);
+    expect(await recall([memory], { told: { tam_found: true }, asked: ['tam_found'] })).toEqual([]);
+  });
+
+  test('an answer that was written for a purse is for that purse, but for what is handed over', async () => {
+    const poor = { ...memory, words: 'A sword, please.', answer: 'You have only 3.', gold: 3 };
+    const given = { ...memory, words: 'I take a sword.', answer: 'Here it is.', gold: 40, does: true };
+    const asked = { words: 'A sword, please.', told: { gold: 50 } };
+    expect(await recall([poor, given], asked)).toEqual(['Here it is.']);
+    expect((await recall([poor, given], { ...asked, told: { gold: 3 } }))[0]).toBe('You have only 3.');
+  });
+
+  test('tells a question by what was said before it', async () => {
+    const where = { ...memory, words: 'Where do I find her?' };
+    const healer = { ...where, before: 'I am hurt. Edda mends that.', answer: 'By the well.' };
+    const smith = { ...where, before: 'I need a sword. Mira makes them.', answer: 'At the forge.' };
+    const asked = { words: 'where is she?' };
+    expect((await recall([healer, smith], { ...asked, before: 'my leg bleeds Edda knows' }))[0]).toBe(
+      'By the well.',
+    );
+    expect((await recall([healer, smith], { ...asked, before: 'who sells blades? Mira.' }))[0]).toBe(
+      'At the forge.',
+    );
+  });
+
+  test('many wordings of one answer outvote one of another, and their own words can be left out', async () => {
+    const yes = ['Do you sell bread?', 'Is there bread here?', 'Any bread for sale?'].map((words) => ({
+      ...memory,
+      words,
+      answer: 'Aye.',
+    }));
+    const no = { ...memory, words: 'Do you sell breeches?', answer: 'No.' };
+    expect(await recall([no, ...yes], { words: 'do you sell some bread' })).toEqual(['Aye.']);
+    expect(await recall([no, yes[0]!], { words: 'Do you sell bread' }, false)).toEqual(['No.']);
+    expect(await recall([], {})).toEqual([]);
+  });
+
+  test('a question that is unlike anything gets a refusal, always the same; a statement does not', async () => {
+    const refusals = ['No idea.', 'I never heard of that.'];
+    const vector = await encoder.encode(memory.words);
+    const bank = new Bank([memory], () => vector, refusals);
+    const ask = async (words: string) =>
+      bank.recall({ ...question, words, vector: await encoder.encode(words) });
+    const strange = await ask('How deep is the ocean?');
+    expect(refusals).toContain(strange[0]);
+    expect(await ask('How deep is the ocean?')).toEqual(strange);
+    expect(await ask('The ocean is deep.')).toEqual(['Not yet.']);
+    expect(await ask('is tam back yet?')).toEqual(['Not yet.']);
+  });
+
+  test('holds no sum that is reckoned anyway, and no thought', () => {
+    const mira = set.characters.get('mira')!;
+    const memories = memoriesOf(all, mira);
+    expect(memories.length).toBeGreaterThan(1_000);
+    for (const { words, gold } of memories)
+      expect(reckon({ wares: mira.wares, words, before: [], gold }), words).toBeUndefined();
+  });
+});
+
+describe('vectors in a file', () => {
+  test('are read as they were written, by the same encoder alone', async () => {
+    const file = join(folder, 'vectors.bin');
+    const texts = ['a sword', 'a shield'];
+    const vectors = new Map(
+      await Promise.all(texts.map(async (t) => [keyOf(t), await encoder.encode(t)] as const)),
+    );
+    await writeVectors(file, vectors, encoder);
+    expect(await readVectors(file, encoder)).toEqual(vectors);
+    const other = { sha256: 'ab', dimensions: encoder.dimensions };
+    expect((await readVectors(file, other)).size).toBe(0);
+    const whole = await readFile(file);
+    for (const damaged of [whole.subarray(0, -1), whole.subarray(3), Buffer.from('{}\n'), Buffer.alloc(0)]) {
+      await writeFile(file, damaged);
+      expect((await readVectors(file, encoder)).size).toBe(0);
+    }
+    expect((await readVectors(join(folder, 'nowhere'), encoder)).size).toBe(0);
+  });
+
+  test('are shipped for every wording: npm run author -- remember', async () => {
+    const vectors = await readVectors(vectorsFile(npcs), encoder);
+    const missing = [...set.characters.values()]
+      .flatMap((character) => memoriesOf(all, character))
+      .filter(({ words }) => !vectors.has(keyOf(words)));
+    expect(missing.map(({ words }) => words)).toEqual([]);
+  });
+});
+
+describe('a worker recalls', () => {
+  const nothing = { before: undefined, told: {}, asked: [] };
+
+  test('what was written for the village', async () => {
+    await using recollection = await opened({ npcs, setting: '' });
+    await recollection.it.learn(set.characters);
+    const ask = async (npc: string, words: string) =>
+      (await recollection.it.of(npc, [words]))!({ ...nothing, words });
+    expect((await ask('mira', 'how much would you want for a good blade'))[0]).toContain('30');
+    expect((await ask('rosa', 'got any place to sleep tonight?'))[0]).toMatch(/room|bed/);
+    expect(await recollection.it.of('nobody', ['Hello'])).toBeUndefined();
+    const recall = (await recollection.it.of('mira', ['Hello']))!;
+    expect(recall({ ...nothing, words: 'never prepared' })).toEqual([]);
+  });
+
+  test('nothing without an encoder, and says which file is none', async () => {
+    expect(await Recollection.open({ npcs, setting: 'none' })).toBeUndefined();
+    expect(await Recollection.open({ npcs: folder, setting: '' })).toBeUndefined();
+    await expect(Recollection.open({ npcs, setting: join(npcs, 'mira.yaml') })).rejects.toThrow('mira.yaml');
+  });
+
+  test('a wording that has no vector yet, and an exchange that is broken harms no other', async () => {
+    const own = join(folder, 'npcs');
+    await cp(npcs, own, { recursive: true, filter: (file) => !/exchanges.|adapters|recall/.test(file) });
+    const line = (id: string, player: string, npc: string) =>
+      `${JSON.stringify({ id, kind: 'fact', turns: [{ player, npc }] })}\n`;
+    await cp(join(npcs, 'exchanges', 'lore.yaml'), join(own, 'exchanges', 'lore.yaml'));
+    await writeFile(
+      join(own, 'exchanges', 'mira.jsonl'),
+      `${line('mira-q1', 'Do you like owls?', 'I hear one every night.')}{"id":"mira-q2"}\n`,
+    );
+    const warned: object[] = [];
+    const log = { info() {}, warn: (fields: object) => void warned.push(fields) };
+    await using recollection = await opened({ npcs: own, setting: shipped, log });
+    await recollection.it.learn((await loadCharacters(own)).characters);
+    const recall = (await recollection.it.of('mira', ['are you fond of owls']))!;
+    expect(recall({ ...nothing, words: 'are you fond of owls' })).toEqual(['I hear one every night.']);
+    expect(JSON.stringify(warned)).toContain('mira-q2');
+  });
+
+  async function opened(options: Parameters<typeof Recollection.open>[0]) {
+    const it = (await Recollection.open(options))!;
+    return { it, [Symbol.asyncDispose]: () => it.close() };
+  }
+});
