@@ -124,7 +124,7 @@ export function characterFault(
 
 /** Words that every English sentence of some length has one of, and that are no words of its neighbours. */
 const english =
-  /\b(?:the|and|you|your|is|are|my|of|to|this|that|what|with|here|have|only|know|speak|it|i'm|don't)\b/i;
+  /\b(?:the|and|you|your|is|are|my|of|to|this|that|what|with|here|have|only|know|speak|it|i'm|don't|costs?|from|friend|traveller|not|but|they|she|nobody|never|tongue|words?|gold)\b/i;
 
 /** A long answer without one common English word is in another tongue. */
 export function tongueFault(text: string): string | undefined {

@@ -17,8 +17,9 @@ import { createLog } from '../runtime/log.ts';
 import { createWorkerMetrics } from '../runtime/metrics.ts';
 import { connectTo } from '../scripts/stack/connect.ts';
 import type { Engine, Prompt } from '../tiers/engine.ts';
+import { Recollection } from '../tiers/recollection/recollection.ts';
 import { Worker } from '../tiers/worker.ts';
-import { linesOf, render } from '../training/render.ts';
+import { linesOf, recallsOf, render } from '../training/render.ts';
 import { eventually } from './helpers/processes.ts';
 import { isTerminal } from './helpers/raw-client.ts';
 import { useStack } from './helpers/stack.ts';
@@ -29,6 +30,7 @@ const set = await loadCharacters(shipped);
 describe('what training reads', () => {
   const contextTokens = readConfig({}).contextTokens;
   const options = { ...set, contextTokens };
+  let recollection: Recollection;
   const stack = useStack({ gateways: 1, workers: 0 });
   const keys = createKeys('parley');
   let all: readonly Authored[];
@@ -45,6 +47,8 @@ describe('what training reads', () => {
   /** The whole worker of tiers/, around an engine that says what the authors wrote. */
   beforeAll(async () => {
     all = (await readExchanges(shipped, set.characters)).all;
+    recollection = (await Recollection.open({ npcs: shipped, setting: '' }))!;
+    await recollection.learn(set.characters);
     const { local } = stack;
     const id = 'told';
     const permissions = natsPermissions('worker', { prefix: 'parley', id, tier: 'gold' });
@@ -77,6 +81,7 @@ describe('what training reads', () => {
       characters: () => set.characters,
       isReady: () => true,
       game: () => set.game,
+      recollection,
       tier: 'gold',
       contextTokens,
       metrics: createWorkerMetrics(new Registry()),
@@ -87,6 +92,7 @@ describe('what training reads', () => {
   });
   afterAll(async () => {
     await worker?.drain();
+    await recollection?.close();
     await own?.close();
     await backend?.close();
     redis?.disconnect();
@@ -133,7 +139,9 @@ describe('what training reads', () => {
       }
       // The first conversation of the first row is what the worker was just asked.
       const first = [{ ...row!, turns: row!.turns.map((t) => ({ ...t, wordings: t.wordings.slice(0, 1) })) }];
-      const rendered = render([{ npc, exchange, rows: first, at: '' }], options);
+      const one = { npc, exchange, rows: first, at: '' };
+      const recalls = await recallsOf([one], recollection);
+      const rendered = render([one], { ...options, recalls });
       expect(rendered.length).toBeGreaterThan(0);
       expect(sent, exchange.id).toEqual(
         rendered.map(({ npc: who, system, examples, turns, player: words }) => ({

@@ -2,6 +2,7 @@
 // prefilled in the background. The engine is handed in, so that load runs can bring their own.
 
 import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import { History } from '../bus/history.ts';
 import { connectBus } from '../bus/nats.ts';
 import { connectRedis, disconnectRedis } from '../bus/redis.ts';
@@ -18,6 +19,8 @@ import { Recollection } from './recollection/recollection.ts';
 import { VitalSigns } from './vital-signs.ts';
 import { warmCharacters } from './warm.ts';
 import { Worker } from './worker.ts';
+
+const mostLearnMs = 5_000;
 
 /** Resolves when the worker serves; from then on it runs until it is told to stop. */
 export async function runWorker(
@@ -84,7 +87,11 @@ export async function runWorker(
       }),
       (c) => c.stop(),
     );
-    void recollection?.learn(characters.current());
+    // A second, where the vectors lie beside the encoder; what is missing is encoded while streams run.
+    await Promise.race([
+      recollection?.learn(characters.current()),
+      setTimeout(mostLearnMs, undefined, { ref: false }),
+    ]);
     const keys = createKeys(config.prefix);
     const worker = new Worker({
       id,

@@ -169,24 +169,34 @@ export function linesOf(examples: readonly Example[]): string {
   return examples.map((example) => `${JSON.stringify(example)}\n`).join('');
 }
 
-/** How each character recalls at all that is said in its exchanges, less what was written in the very same words. */
+/** How each character recalls at all that is said in these exchanges. */
+export async function recallsOf(
+  all: readonly Authored[],
+  recollection: Recollection,
+): Promise<ReadonlyMap<string, Recall>> {
+  const recalls = new Map<string, Recall>();
+  for (const npc of new Set(all.map((one) => one.npc))) {
+    const rows = all.filter((one) => one.npc === npc).flatMap((one) => one.rows);
+    const texts = rows
+      .filter(({ turns }) => turns.length > 0)
+      .flatMap(conversations)
+      .flatMap((turns) => [...turns.map(({ player }) => player), ...turns.slice(0, -1).map(exchangeText)]);
+    const recall = await recollection.of(npc, [...new Set(texts.map(cleanText))]);
+    if (recall) recalls.set(npc, recall);
+  }
+  return recalls;
+}
+
+/** Less what was written in the very same words: players ask in others. */
 async function recallsFor(
   all: readonly Authored[],
   { npcs, recall: setting }: Pick<Config, 'npcs' | 'recall'>,
   { characters }: Characters,
 ): Promise<ReadonlyMap<string, Recall>> {
   const recollection = await Recollection.open({ npcs, setting, withoutOwn: true });
-  const recalls = new Map<string, Recall>();
-  if (!recollection) return recalls;
+  if (!recollection) return new Map();
   await recollection.learn(characters);
-  for (const npc of characters.keys()) {
-    const rows = all.filter((one) => one.npc === npc).flatMap((one) => one.rows);
-    const texts = rows
-      .flatMap(conversations)
-      .flatMap((turns) => [...turns.map(({ player }) => player), ...turns.slice(0, -1).map(exchangeText)]);
-    const recall = await recollection.of(npc, [...new Set(texts.map(cleanText))]);
-    if (recall) recalls.set(npc, recall);
-  }
+  const recalls = await recallsOf(all, recollection);
   await recollection.close();
   return recalls;
 }

@@ -87,15 +87,18 @@ export function exchangeText({ player, npc }: { player: string; npc: string }): 
 }
 
 interface Kept extends Memory {
-  readonly vector: Vector;
-  readonly beforeVector: Vector | undefined;
   readonly numbers: string;
   readonly plain: string;
+  readonly conditions: readonly (readonly [name: string, value: StateFacts[string]])[];
 }
 
 /** The memories of one character with their vectors. */
 export class Bank {
   private readonly memories: readonly Kept[];
+  /** The vectors one after the other: thousands are read from end to end for every question. */
+  private readonly vectors: Vector;
+  /** Of what was said before each, by the place of the memory. */
+  private readonly beforeVectors: ReadonlyMap<number, Vector>;
   private readonly refusals: readonly string[];
 
   /** `vectorOf` knows every text of the memories. `refusals`: what is said to questions that nothing is near to. */
@@ -107,11 +110,16 @@ export class Bank {
     this.refusals = refusals;
     this.memories = memories.map((memory) => ({
       ...memory,
-      vector: vectorOf(memory.words),
-      beforeVector: memory.before === undefined ? undefined : vectorOf(memory.before),
       numbers: numbersOf(memory.words),
       plain: normal(memory.words),
+      conditions: Object.entries(memory.state),
     }));
+    const vectors = memories.map(({ words }) => vectorOf(words));
+    this.vectors = new Int8Array(vectors.length * (vectors[0]?.length ?? 0));
+    for (const [i, vector] of vectors.entries()) this.vectors.set(vector, i * vector.length);
+    this.beforeVectors = new Map(
+      memories.flatMap(({ before }, i) => (before === undefined ? [] : [[i, vectorOf(before)]])),
+    );
   }
 
   get size(): number {
@@ -127,11 +135,15 @@ export class Bank {
     const numbers = numbersOf(question.words);
     const plain = normal(question.words);
     const nearest: { answer: string; score: number }[] = [];
-    for (const memory of this.memories) {
-      if (!holds(memory, question, numbers) || (!own && memory.plain === plain)) continue;
-      const score = scoreOf(memory, question) - (memory.numbers === numbers ? 0 : numbersPenalty);
+    for (let i = 0; i < this.memories.length; i++) {
+      const near = this.scoreOf(i, question);
+      // Of thousands a few dozen get further than this.
       const last = nearest[voters - 1];
+      if (last && near <= last.score) continue;
+      const memory = this.memories[i]!;
+      const score = near - (memory.numbers === numbers ? 0 : numbersPenalty);
       if (last && score <= last.score) continue;
+      if (!holds(memory, question, numbers) || (!own && memory.plain === plain)) continue;
       const at = nearest.findIndex((other) => score > other.score);
       nearest.splice(at < 0 ? nearest.length : at, 0, { answer: memory.answer, score });
       if (nearest.length > voters) nearest.pop();
@@ -149,28 +161,29 @@ export class Bank {
       .slice(0, 2)
       .map(([answer]) => answer);
   }
+
+  private scoreOf(at: number, { vector, before }: Question): number {
+    const alone = nearness(vector, this.vectors, at * vector.length);
+    const ownBefore = this.beforeVectors.get(at);
+    if (!ownBefore) return alone;
+    if (!before) return alone - alonePenalty;
+    const together = (alone + beforeWeight * nearness(before, ownBefore)) / (1 + beforeWeight);
+    return Math.max(together, alone - alonePenalty);
+  }
 }
 
 /** Whether an answer fits to what the game tells, and to the numbers that are named. */
 function holds(
-  { state, gold, does, kind, numbers: own }: Kept,
+  { state, conditions, gold, does, kind, numbers: own }: Kept,
   { told, asked }: Question,
   numbers: string,
 ): boolean {
   // Of other numbers the sum is another.
   if (kind === 'sum' && own !== numbers) return false;
-  if (Object.entries(state).some(([name, value]) => told[name] !== value)) return false;
+  if (conditions.some(([name, value]) => told[name] !== value)) return false;
   if (asked.some((name) => !(name in state))) return false;
   // What was written for a purse speaks of that purse, but for what is handed over: who has too little for it is told so.
   return gold === undefined || does || told.gold === gold;
-}
-
-function scoreOf({ vector, beforeVector }: Kept, { vector: words, before }: Question): number {
-  const alone = nearness(vector, words);
-  if (!beforeVector) return alone;
-  if (!before) return alone - alonePenalty;
-  const together = (alone + beforeWeight * nearness(beforeVector, before)) / (1 + beforeWeight);
-  return Math.max(together, alone - alonePenalty);
 }
 
 function numbersOf(words: string): string {

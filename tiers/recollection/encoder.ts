@@ -65,10 +65,10 @@ export async function openEncoder(file: string): Promise<Encoder> {
   }
 }
 
-/** How near two vectors are: 1 for the same direction, 0 for nothing in common. */
-export function nearness(a: Vector, b: Vector): number {
+/** How near a vector is to the one that begins at `from`: 1 for the same direction, 0 for nothing in common. */
+export function nearness(a: Vector, b: Vector, from = 0): number {
   let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[from + i]!;
   return sum / (127 * 127);
 }
 

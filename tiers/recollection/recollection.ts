@@ -4,6 +4,7 @@
 
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { StateFacts } from '../../bus/state.ts';
 import type { Character } from '../../npcs/characters.ts';
@@ -67,7 +68,12 @@ export class Recollection {
     try {
       const { all, faults } = await readExchanges(npcs, characters);
       for (const fault of faults) log?.warn({ fault }, 'an exchange that nobody will recall');
-      const memories = new Map([...characters.values()].map((c) => [c.id, memoriesOf(all, c)]));
+      const memories = new Map<string, readonly Memory[]>();
+      for (const character of characters.values()) {
+        memories.set(character.id, memoriesOf(all, character));
+        // Streams go on meanwhile.
+        await setImmediate();
+      }
       const texts = textsOf([...memories.values()].flat());
       const shipped = await readVectors(vectorsFile(npcs), this.#encoder);
       const { vectors, made } = await this.#vectorsOf(texts, (text) => shipped.get(keyOf(text)));

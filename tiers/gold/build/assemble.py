@@ -14,21 +14,25 @@ from graph import BuildFailure
 HERE = Path(__file__).resolve().parent
 PYTHON_PARTS = ("tokenize", "preprocessing", "postprocessing", "tensorrt_llm_bls")
 MODELS = (*PYTHON_PARTS, "tensorrt_llm", "ensemble")
+DRAFT = "tensorrt_llm_draft"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "generation_config.json", "config.json")
 TEMPLATE_NAMES = {"qwen2": "chatml", "llama": "llama3"}
 """Names of tiers/gold/triton/chat-templates.ts, by the architecture's family."""
 
 
-def assemble(out: Path, checkpoint: Path, fields: dict[str, str], engine: Path | None) -> None:
+def assemble(
+    out: Path, checkpoint: Path, fields: dict[str, str], engine: Path | None, draft: Path | None = None
+) -> None:
     """Writes the repository into `out`. Without an engine `tensorrt_llm` and `ensemble` are left out: the rest can be loaded
-    on a machine without a GPU. Throws a BuildFailure for a field that is missing or unknown."""
+    on a machine without a GPU. With the engine of a draft model it stands beside `tensorrt_llm`, and `tensorrt_llm_bls` asks
+    it. Throws a BuildFailure for a field that is missing or unknown."""
     models = MODELS if engine is not None else PYTHON_PARTS
     used: set[str] = set()
-    for name in models:
-        text = (HERE / "templates" / f"{name}.pbtxt").read_text("utf8")
+    for name in models if draft is None else (*models, DRAFT):
+        text = template(name, draft is not None)
         used |= set(re.findall(r"\$\{(\w+)\}", text))
         try:
-            filled = Template(text).substitute(fields)
+            filled = Template(text).substitute(fields | {"model": name})
         except (KeyError, ValueError) as error:
             raise BuildFailure(f"the field {error} of {name}/config.pbtxt has no value") from error
         check_filled(name, filled)
@@ -42,7 +46,20 @@ def assemble(out: Path, checkpoint: Path, fields: dict[str, str], engine: Path |
         unknown = set(fields) - used
         if unknown:
             raise BuildFailure(f"no template has the field {', '.join(sorted(unknown))}")
-        shutil.copytree(engine, out / "tensorrt_llm" / "1", dirs_exist_ok=True, ignore=shutil.ignore_patterns("done.json"))
+    for name, built in (("tensorrt_llm", engine), (DRAFT, draft)):
+        if built is not None:
+            shutil.copytree(built, out / name / "1", dirs_exist_ok=True, ignore=shutil.ignore_patterns("done.json"))
+
+
+def template(name: str, drafts: bool) -> str:
+    """The configuration of a model, with its fields. A draft model's differs from the other engine's in its share of memory,
+    and `tensorrt_llm_bls` has more tensors beside one."""
+    text = (HERE / "templates" / f"{'tensorrt_llm' if name == DRAFT else name}.pbtxt").read_text("utf8")
+    if name == DRAFT:
+        return text.replace("${kv_cache_free_gpu_mem_fraction}", "${draft_kv_cache_free_gpu_mem_fraction}")
+    if name == "tensorrt_llm_bls" and drafts:
+        text += (HERE / "templates" / "draft.pbtxt").read_text("utf8")
+    return text
 
 
 def check_filled(name: str, text: str) -> None:
@@ -61,15 +78,18 @@ def copy_tokenizer(checkpoint: Path, folder: Path) -> None:
             shutil.copy(checkpoint / file, folder / file)
 
 
-def repository_fields(config: dict, checkpoint: Path, release: str, batch: int = 64) -> dict[str, str]:
-    """The values of all templates, from a model's configuration (training/models) and its checkpoint."""
+def repository_fields(config: dict, checkpoint: Path, release: str, batch: int = 64, guessed: int = 0) -> dict[str, str]:
+    """The values of all templates, from a model's configuration (training/models) and its checkpoint. `guessed` is how many
+    tokens a draft model guesses at once at most; 0 where there is none."""
     serve = config["serve"]
     ends = end_ids(checkpoint)
     return {
         "max_batch_size": str(batch),
-        "engine_dir": f"{release}/tensorrt_llm/1",
+        "repository": release,
         "chat_template": TEMPLATE_NAMES[config["architecture"]["family"]],
-        "kv_cache_free_gpu_mem_fraction": "0.9",
+        # Of what is free when an engine is loaded: two that are loaded in any order must leave room for each other.
+        "kv_cache_free_gpu_mem_fraction": "0.6" if guessed else "0.9",
+        **({"draft_kv_cache_free_gpu_mem_fraction": "0.3", "max_draft_tokens": str(guessed)} if guessed else {}),
         # Looked at ten times as often as its default: an answer that nobody hears costs a batch slot until then.
         "cancellation_check_period_ms": "10",
         "stats_check_period_ms": "100",

@@ -16,6 +16,7 @@ from string import Template
 
 import yaml
 from assemble import HERE, assemble, repository_fields
+from draft import MOST_TOKENS, read_draft
 from graph import BuildFailure, run_steps, tree_hashes
 from publish import publish, rollback
 from steps import steps, tensorrt_llm_version
@@ -38,7 +39,10 @@ def main(arguments: list[str]) -> int:
     build.add_argument("--gpu", default="", help="the GPU's name, part of the cache's key: an engine runs on its kind alone")
     build.add_argument("--image", default="", help="the image by digest, likewise")
     build.add_argument("--tritonserver", default="tritonserver")
-    build.add_argument("--until", help="the last step to run (fetch, quantize, engine, repository, smoke)")
+    build.add_argument("--draft", default="", help="a draft model of drafts.yaml that guesses ahead; none when empty")
+    build.add_argument("--draft-checkpoint", type=Path, help="its checkpoint, if that is here already")
+    build.add_argument("--draft-tokens", type=int, default=4, help="tokens that it guesses at once at most")
+    build.add_argument("--until", help="the last step to run (fetch, quantize, engine, repository, smoke, or one with draft-)")
     parts = rows.add_parser("assemble", help="the repository without its engine, from a checkpoint's tokenizer")
     parts.add_argument("model")
     parts.add_argument("--checkpoint", type=Path, required=True)
@@ -50,6 +54,7 @@ def main(arguments: list[str]) -> int:
     job.add_argument("model")
     job.add_argument("--image", required=True, help="image with TensorRT-LLM and Triton, by digest: NAME@sha256:…")
     job.add_argument("--gpu", required=True, help="the nodes' label nvidia.com/gpu.product, such as NVIDIA-L4")
+    job.add_argument("--draft", default="", help="as of `build`")
     job.add_argument("--claim", default="parley-engines", help="the volume that holds steps and releases")
     options = parser.parse_args(arguments)
     try:
@@ -63,6 +68,11 @@ def main(arguments: list[str]) -> int:
 def build_command(options: argparse.Namespace) -> None:
     """Runs the steps; publishes after the last of them."""
     config = read_config(options.model)
+    if not 1 <= options.draft_tokens <= MOST_TOKENS:
+        raise BuildFailure(f"--draft-tokens {options.draft_tokens} is not between 1 and {MOST_TOKENS}")
+    if options.draft_checkpoint and not options.draft:
+        raise BuildFailure("--draft-checkpoint is of the model that --draft names, and none is named")
+    options.draft = read_draft(options.draft) if options.draft else None
     plan = steps(config, vars(options))
     done = run_steps(plan, options.work, options.until)
     if options.until and options.until != plan[-1].name:
@@ -82,10 +92,26 @@ def manifest(config: dict, options: argparse.Namespace, done: dict[str, Path]) -
         "quantization": {"weights": config["serve"]["weights"], "kv": config["serve"]["kv"], "samples": options.calibration},
         "engine": {"tensorrt_llm": tensorrt_llm_version(), "gpu": options.gpu, "image": options.image},
         "built": datetime.now(UTC).isoformat(timespec="seconds"),
+        "draft": draft_manifest(options, done),
         "smoke": smoked,
         "speed": {"msPerToken": smoked["msPerToken"]},
         "quality": None,
         "hashes": tree_hashes(done["repository"]),
+    }
+
+
+def draft_manifest(options: argparse.Namespace, done: dict[str, Path]) -> dict | None:
+    """What the draft model of a release is, or None. Its engine's hashes are among those of the repository."""
+    if options.draft is None:
+        return None
+    serve = options.draft["serve"]
+    return {
+        "model": options.draft["name"],
+        "source": options.draft["source"],
+        "quantization": {"weights": serve["weights"], "kv": serve["kv"], "samples": options.calibration},
+        "tokens": options.draft_tokens,
+        "tokenizer": json.loads((done["draft-check"] / "tokenizer.json").read_text("utf8"))["sha256"],
+        "hashes": tree_hashes(done["draft-fetch"]),
     }
 
 
@@ -104,12 +130,14 @@ def rollback_command(options: argparse.Namespace) -> None:
 def job_command(options: argparse.Namespace) -> None:
     """Fills job.yaml. An image by tag is refused: the engine must be built by what will run it."""
     read_config(options.model)
+    if options.draft:
+        read_draft(options.draft)
     if not re.fullmatch(r"[\w./:-]+@sha256:[0-9a-f]{64}", options.image):
         raise BuildFailure(f"--image {options.image} is no image by digest (NAME@sha256: and 64 hex digits)")
     for name, value in (("--gpu", options.gpu), ("--claim", options.claim)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", value):
             raise BuildFailure(f"{name} {value!r} is no name that Kubernetes takes")
-    fields = {"model": options.model, "image": options.image, "gpu": options.gpu, "claim": options.claim}
+    fields = {name: getattr(options, name) for name in ("model", "image", "gpu", "claim", "draft")}
     fields["name"] = re.sub(r"[^a-z0-9-]", "-", options.model)
     print(Template((HERE / "job.yaml").read_text("utf8")).substitute(fields), end="")
 

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 from graph import BuildFailure
@@ -26,10 +27,23 @@ SYSTEM = "You are Mira, a blacksmith. A sword costs 30 gold. Answer in one short
 QUESTION = "What does a sword cost?"
 FACT = "30"
 PORT = 18000
+MODEL = "tensorrt_llm_bls"
 
 
-def run(out: Path, repository: Path, tritonserver: str) -> None:
-    """Writes `smoke.json`. Throws a BuildFailure when Triton does not come up, or answers wrong, or twice not the same."""
+@dataclass(frozen=True)
+class Said:
+    """One answer: its text and tokens, seconds between tokens on average, tokens that were guessed and that came true."""
+
+    text: str
+    tokens: int
+    seconds: float
+    guessed: int
+    right: int
+
+
+def run(out: Path, repository: Path, tritonserver: str, guessed: int = 0) -> None:
+    """Writes `smoke.json`. `guessed` is how many tokens the draft model guesses at once, 0 where there is none. Throws a
+    BuildFailure when Triton does not come up, or answers wrong, or twice not the same, or with guesses not the same."""
     text = (repository / "tokenize" / "config.pbtxt").read_text("utf8")
     template = next((name for name in PROMPTS if f'"{name}"' in text), None)
     if template is None:
@@ -41,49 +55,70 @@ def run(out: Path, repository: Path, tritonserver: str) -> None:
         # The engine's path in the configuration is that of the published release; here it is this repository's.
         trial = Path(scratch) / "repository"
         shutil.copytree(repository, trial, copy_function=_link)
-        config = trial / "tensorrt_llm" / "config.pbtxt"
-        lines = config.read_text("utf8").splitlines()
-        engine = trial / "tensorrt_llm" / "1"
-        config.unlink()
-        config.write_text("\n".join(_at(line, engine) for line in lines) + "\n", "utf8")
+        for model in trial.glob("tensorrt_llm*"):
+            config = model / "config.pbtxt"
+            lines = config.read_text("utf8").splitlines()
+            config.unlink()
+            config.write_text("\n".join(_at(line, model / "1") for line in lines) + "\n", "utf8")
         ports = [f"--http-port={PORT}", f"--grpc-port={PORT + 1}", f"--metrics-port={PORT + 2}"]
         with subprocess.Popen([program, f"--model-repository={trial}", *ports]) as server:
             try:
                 _until_ready(server)
-                result = ask_twice(f"http://127.0.0.1:{PORT}", PROMPTS[template].format(system=SYSTEM, player=QUESTION))
+                prompt = PROMPTS[template].format(system=SYSTEM, player=QUESTION)
+                result = ask_twice(f"http://127.0.0.1:{PORT}", prompt, guessed)
             finally:
                 server.terminate()
     (out / "smoke.json").write_text(json.dumps(result, indent=2) + "\n", "utf8")
 
 
-def ask_twice(url: str, prompt: str) -> dict:
-    """Asks the same at temperature 0 twice: both must say the fact, and the same."""
-    (first, _), (second, took) = ask(url, prompt), ask(url, prompt)
-    if FACT not in first:
-        raise BuildFailure(f"asked what a sword costs, the model says {first!r} and not {FACT}")
-    if first != second:
-        raise BuildFailure(f"asked the same twice at temperature 0, the model says {first!r} and {second!r}")
-    return {"passed": True, "answer": first, "msPerToken": round(1000 * took, 2)}
+def ask_twice(url: str, prompt: str, guessed: int = 0, model: str = MODEL) -> dict:
+    """Asks the same twice, always for the most probable token: both must say the fact, and the same; so must a third time
+    with guesses, where a draft model guesses."""
+    first, second = ask(url, prompt, 0, model), ask(url, prompt, 0, model)
+    if FACT not in first.text:
+        raise BuildFailure(f"asked what a sword costs, the model says {first.text!r} and not {FACT}")
+    if first.text != second.text:
+        raise BuildFailure(f"asked the same twice at temperature 0, the model says {first.text!r} and {second.text!r}")
+    result = {"passed": True, "answer": first.text, "msPerToken": round(1000 * second.seconds, 2)}
+    if guessed == 0:
+        return result
+    third = ask(url, prompt, guessed, model)
+    if third.guessed == 0:
+        raise BuildFailure("the draft model guesses nothing; Triton's own words above say why")
+    if (third.text, third.tokens) != (first.text, first.tokens):
+        raise BuildFailure(
+            f"with {guessed} tokens guessed at once the model says {third.text!r} ({third.tokens} tokens), "
+            f"without {first.text!r} ({first.tokens})"
+        )
+    ms = round(1000 * third.seconds, 2)
+    return result | {"draft": {"tokens": guessed, "guessed": third.guessed, "right": third.right, "msPerToken": ms}}
 
 
-def ask(url: str, prompt: str) -> tuple[str, float]:
-    """The whole answer, and seconds between its tokens on average."""
-    body = {"text_input": prompt, "max_tokens": 48, "stream": True, "temperature": 0.0, "top_k": 1}
+def ask(url: str, prompt: str, guessed: int = 0, model: str = MODEL) -> Said:
+    """The whole answer. Throws a BuildFailure for an error, or when it did not stream."""
+    # The most probable token alone: in TensorRT-LLM that is top-k 1, and a temperature of 0 is refused.
+    body = {"text_input": prompt, "max_tokens": 48, "stream": True, "top_k": 1}
+    if guessed:
+        body["num_draft_tokens"] = guessed
     request = urllib.request.Request(
-        f"{url}/v2/models/tensorrt_llm_bls/generate_stream", json.dumps(body).encode(), {"content-type": "application/json"}
+        f"{url}/v2/models/{model}/generate_stream", json.dumps(body).encode(), {"content-type": "application/json"}
     )
-    times, text = [], ""
+    times: list[float] = []
+    counts: list[int] = []
+    event: dict = {"text_output": ""}
     with urllib.request.urlopen(request, timeout=120) as stream:
         for line in stream:
             if line.startswith(b"data:"):
                 event = json.loads(line[5:])
                 if "error" in event:
                     raise BuildFailure(f"Triton answers: {event['error']}")
-                text = event["text_output"]
+                counts.append(event["num_output_tokens"])
                 times.append(time.monotonic())
-    if len(times) < 2:
+    text = event["text_output"].strip()
+    if len(times) < 2 or counts[-1] <= counts[0]:
         raise BuildFailure(f"the answer did not stream: {text!r} came in {len(times)} pieces")
-    return text.strip(), (times[-1] - times[0]) / (len(times) - 1)
+    seconds = (times[-1] - times[0]) / (counts[-1] - counts[0])
+    return Said(text, counts[-1], seconds, event.get("total_draft_tokens", 0), event.get("total_accepted_draft_tokens", 0))
 
 
 def _until_ready(server: subprocess.Popen, seconds: float = 600) -> None:

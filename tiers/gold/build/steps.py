@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import assemble
+import draft
 import smoke
 from graph import BuildFailure, Step
 
@@ -30,51 +31,86 @@ LORA_MODULES = {
 
 def steps(config: dict, options: dict) -> list[Step]:
     """All steps for a model's configuration. `options`: checkpoint (or None to fetch), examples (TensorRT-LLM's folder
-    `examples`), calibration (number of samples), batch, gpu (its name), image (by digest), tritonserver (its program)."""
+    `examples`), calibration (number of samples), batch, gpu (its name), image (by digest), tritonserver (its program), draft
+    (configuration of a draft model, or None), draft_checkpoint (likewise), draft_tokens (guessed at once at most)."""
     here = assemble.HERE
     parts = tuple(sorted([*(here / "templates").glob("*.pbtxt"), *(here / "parts").glob("*.py")]))
-    checkpoint: Path | None = options["checkpoint"]
-    given = {"folder": str(checkpoint.resolve())} if checkpoint else {}
     tools = {"gpu": options["gpu"], "image": options["image"], "tensorrt_llm": tensorrt_llm_version()}
-    given_files = tuple(sorted(checkpoint.glob("*.json"))) + tuple(sorted(checkpoint.glob("*.safetensors"))) if checkpoint else ()
-    return [
-        Step(
-            "fetch",
-            lambda out, _: fetch(out, config, checkpoint),
-            settings={"source": config["source"], **given},
-            files=given_files,
-            keeps=True,
-        ),
-        Step(
-            "quantize",
-            lambda out, done: call(quantize_command(done["fetch"], out, config, options)),
-            settings={**tools, "calibration": options["calibration"], "weights": config["serve"]["weights"]},
-            needs=("fetch",),
-            gpu=True,
-        ),
+    drafted: dict | None = options["draft"]
+    guessed = {"draft_tokens": options["draft_tokens"]} if drafted else {}
+    model = [
+        quantize_step("quantize", "fetch", config, options, tools),
         Step(
             "engine",
             lambda out, done: call(engine_command(done["quantize"], out, config, options)),
-            settings={**tools, "batch": options["batch"], "serve": config["serve"], "targets": config["train"]["targets"]},
+            settings={
+                **tools,
+                **guessed,
+                "batch": options["batch"],
+                "serve": config["serve"],
+                "targets": config["train"]["targets"],
+            },
             needs=("quantize",),
             gpu=True,
         ),
+    ]
+    plan = [fetch_step("fetch", config, options["checkpoint"]), *model]
+    if drafted:
+        # Whether the two fit each other is known before the first hour on the GPU.
+        names = (config["name"], drafted["name"])
+        check = Step(
+            "draft-check",
+            lambda out, done: draft.check_tokenizers(out, done["fetch"], done["draft-fetch"], names),
+            files=(here / "draft.py",),
+            needs=("fetch", "draft-fetch"),
+        )
+        engine = Step(
+            "draft-engine",
+            lambda out, done: call(draft_engine_command(done["draft-quantize"], out, config, options)),
+            settings={**tools, "batch": options["batch"], "context": config["serve"]["context"]},
+            needs=("draft-quantize",),
+            gpu=True,
+        )
+        before = [plan[0], fetch_step("draft-fetch", drafted, options["draft_checkpoint"]), check]
+        plan = [*before, *model, quantize_step("draft-quantize", "draft-fetch", drafted, options, tools), engine]
+    return [
+        *plan,
         Step(
             "repository",
             lambda out, done: repository(out, done, config, options),
-            settings={"batch": options["batch"]},
+            settings={"batch": options["batch"], **guessed},
             files=parts,
-            needs=("fetch", "engine"),
+            needs=("fetch", "engine", *(("draft-check", "draft-engine") if drafted else ())),
         ),
         Step(
             "smoke",
-            lambda out, done: smoke.run(out, done["repository"], options["tritonserver"]),
+            lambda out, done: smoke.run(out, done["repository"], options["tritonserver"], guessed.get("draft_tokens", 0)),
             settings=tools,
             files=(here / "smoke.py",),
             needs=("repository",),
             gpu=True,
         ),
     ]
+
+
+def fetch_step(name: str, config: dict, checkpoint: Path | None) -> Step:
+    """The checkpoint of a model, or the one that is here already."""
+    given = {"folder": str(checkpoint.resolve())} if checkpoint else {}
+    kinds = ("*.json", "*.safetensors")
+    files = tuple(file for kind in kinds for file in sorted(checkpoint.glob(kind))) if checkpoint else ()
+    settings = {"source": config["source"], **given}
+    return Step(name, lambda out, _: fetch(out, config, checkpoint), settings=settings, files=files, keeps=True)
+
+
+def quantize_step(name: str, after: str, config: dict, options: dict, tools: dict) -> Step:
+    """A checkpoint in the form that `serve` of its configuration names."""
+    return Step(
+        name,
+        lambda out, done: call(quantize_command(done[after], out, config, options)),
+        settings={**tools, "calibration": options["calibration"], "weights": config["serve"]["weights"]},
+        needs=(after,),
+        gpu=True,
+    )
 
 
 def fetch(out: Path, config: dict, checkpoint: Path | None) -> None:
@@ -139,24 +175,41 @@ def quantize_command(checkpoint: Path, out: Path, config: dict, options: dict) -
 
 
 def engine_command(checkpoint: Path, out: Path, config: dict, options: dict) -> list[str]:
-    """trtllm-build, with KV blocks that are reused, chunked prompts and room for the characters' adapters."""
-    serve, batch = config["serve"], options["batch"]
+    """trtllm-build, with KV blocks that are reused, chunked prompts and room for the characters' adapters. Where a draft
+    model guesses, the engine takes so many guessed tokens in one step."""
+    serve = config["serve"]
+    guesses = ["--speculative_decoding_mode", "draft_tokens_external", "--max_draft_len", str(options["draft_tokens"])]
+    return [
+        *build_command(checkpoint, out, serve["context"], options["batch"]),
+        *("--lora_plugin", "bfloat16", "--max_lora_rank", str(serve["max_lora_rank"])),
+        *("--lora_target_modules", *(LORA_MODULES[name] for name in config["train"]["targets"])),
+        *(guesses if options["draft"] else ()),
+    ]
+
+
+def draft_engine_command(checkpoint: Path, out: Path, config: dict, options: dict) -> list[str]:
+    """The same for a draft model, which reads what the model itself reads and has no adapters."""
+    return build_command(checkpoint, out, config["serve"]["context"], options["batch"])
+
+
+def build_command(checkpoint: Path, out: Path, context: int, batch: int) -> list[str]:
+    """What the engines have in common."""
     return [
         "trtllm-build",
         *("--checkpoint_dir", str(checkpoint), "--output_dir", str(out)),
-        *("--gpt_attention_plugin", "bfloat16", "--gemm_plugin", "bfloat16", "--lora_plugin", "bfloat16"),
+        *("--gpt_attention_plugin", "bfloat16", "--gemm_plugin", "bfloat16"),
         *("--kv_cache_type", "paged", "--remove_input_padding", "enable", "--use_paged_context_fmha", "enable"),
-        *("--max_batch_size", str(batch), "--max_input_len", str(serve["context"]), "--max_seq_len", str(serve["context"])),
-        *("--max_num_tokens", str(max(serve["context"], 4096)), "--max_beam_width", "1"),
-        *("--max_lora_rank", str(serve["max_lora_rank"])),
-        *("--lora_target_modules", *(LORA_MODULES[name] for name in config["train"]["targets"])),
+        *("--max_batch_size", str(batch), "--max_input_len", str(context), "--max_seq_len", str(context)),
+        *("--max_num_tokens", str(max(context, 4096)), "--max_beam_width", "1"),
     ]
 
 
 def repository(out: Path, done: dict[str, Path], config: dict, options: dict) -> None:
     """The model repository with the engine in it. Its path in config.pbtxt is where Triton finds it once published."""
-    fields = assemble.repository_fields(config, done["fetch"], f"{options['publish']}/current/repository", options["batch"])
-    assemble.assemble(out, done["fetch"], fields, done["engine"])
+    place = f"{options['publish']}/current/repository"
+    guessed = options["draft_tokens"] if options["draft"] else 0
+    fields = assemble.repository_fields(config, done["fetch"], place, options["batch"], guessed)
+    assemble.assemble(out, done["fetch"], fields, done["engine"], done.get("draft-engine"))
 
 
 def call(command: list[str], run: Callable[..., subprocess.CompletedProcess] = subprocess.run) -> None:

@@ -10,13 +10,11 @@ import triton_python_backend_utils as pb_utils
 from local_model.settings import Settings
 from local_model.streams import triton_call
 
-_LABELS = {"model": "tensorrt_llm", "version": "1"}
-
-
 class Figures:
     """Counted by the threads that serve; Triton writes them out when somebody scrapes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, model: str) -> None:
+        labels = {"model": model, "version": "1"}
         self._capacity = settings.slots * settings.context_tokens
         self._slots = settings.slots
         self._running = 0
@@ -28,10 +26,14 @@ class Figures:
             pb_utils.MetricFamily("parley_local_model_requests_total", "Requests by their end", counter),
         ]
         blocks, requests, tokens, ends = self._families
-        self._blocks = {kind: _metric(blocks, kv_cache_block_type=kind) for kind in ("max", "tokens_per", "used", "free", "fraction")}
-        self._requests = {kind: _metric(requests, request_type=kind) for kind in ("max", "active", "scheduled")}
-        self._tokens = {kind: _metric(tokens, kind=kind) for kind in ("prompt", "generated")}
-        self._ends = {kind: _metric(ends, outcome=kind) for kind in ("finished", "cancelled", "refused", "failed")}
+
+        def metrics(family: Any, label: str, *kinds: str) -> dict[str, Any]:
+            return {kind: family.Metric(labels=labels | {label: kind}) for kind in kinds}
+
+        self._blocks = metrics(blocks, "kv_cache_block_type", "max", "tokens_per", "used", "free", "fraction")
+        self._requests = metrics(requests, "request_type", "max", "active", "scheduled")
+        self._tokens = metrics(tokens, "kind", "prompt", "generated")
+        self._ends = metrics(ends, "outcome", "finished", "cancelled", "refused", "failed")
         self._blocks["max"].set(self._capacity)
         self._blocks["tokens_per"].set(1)
         self._requests["max"].set(settings.slots)
@@ -69,7 +71,3 @@ class Figures:
         self._blocks["fraction"].set(used / self._capacity)
         self._requests["active"].set(self._running)
         self._requests["scheduled"].set(self._running)
-
-
-def _metric(family: Any, **labels: str) -> Any:
-    return family.Metric(labels=_LABELS | labels)

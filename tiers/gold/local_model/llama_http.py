@@ -19,6 +19,10 @@ class LlamaHttp:
         body = {"content": text, "add_special": False, "parse_special": control}
         return self._post("/tokenize", body)["tokens"]
 
+    def complete(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A completion in one piece. It is not heard when nobody waits for it any more."""
+        return self._post("/completion", {**body, "stream": False}, _COMPLETION_S)
+
     def stream(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Events of one completion. Closing the iterator ends the completion at the server."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port)
@@ -33,8 +37,8 @@ class LlamaHttp:
         finally:
             connection.close()
 
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+    def _post(self, path: str, body: dict[str, Any], timeout: float = 30) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
         try:
             connection.request("POST", path, json.dumps(body), _JSON)
             response = connection.getresponse()
@@ -46,4 +50,6 @@ class LlamaHttp:
             connection.close()
 
 
+#: A whole answer, on a busy machine.
+_COMPLETION_S = 600
 _JSON = {"content-type": "application/json"}

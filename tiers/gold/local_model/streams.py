@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 import triton_python_backend_utils as pb_utils
-from local_model.request import Refused
+from local_model.request import Refused, scalar
 
 Job = TypeVar("Job")
 
@@ -27,7 +27,13 @@ class Sender:
     """The answers to one request."""
 
     def __init__(self, request: Any) -> None:
+        self.request_id: str = request.request_id()
         self._sender = request.get_response_sender()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """As if nobody listened any more."""
+        self._stopped = True
 
     def send(self, outputs: list[Any]) -> None:
         with triton_call:
@@ -44,14 +50,15 @@ class Sender:
     @property
     def cancelled(self) -> bool:
         with triton_call:
-            return self._sender.is_cancelled()
+            return self._stopped or self._sender.is_cancelled()
 
 
 class Streams(Generic[Job]):
     """Serves at most `slots` requests at once; the others wait their turn, and may be cancelled meanwhile.
 
     `read` makes of a request what `serve` needs, and may refuse it. It runs before `execute` returns: afterwards the
-    memory of the request's tensors is Triton's again, and reading it then brings the whole server down.
+    memory of the request's tensors is Triton's again, and reading it then brings the whole server down. A request that says
+    `stop` ends the one of the same id, as TensorRT-LLM's backend has it.
     """
 
     def __init__(
@@ -66,17 +73,28 @@ class Streams(Generic[Job]):
         self._pool = ThreadPoolExecutor(max_workers=256)
         self._serve = serve
         self._outcome = outcome
+        self._accepted: dict[str, Sender] = {}
 
     def accept(self, request: Any) -> None:
         sender = Sender(request)
         try:
+            if scalar(request, "stop"):
+                self._stop(sender)
+                return
             job = self._read(request)
         except Refused as refusal:
             sender.fail(str(refusal))
             self._outcome("refused")
             sender.close()
             return
+        self._accepted[sender.request_id] = sender
         self._pool.submit(self._run, job, sender)
+
+    def _stop(self, sender: Sender) -> None:
+        running = self._accepted.get(sender.request_id)
+        if running is not None and sender.request_id != "":
+            running.stop()
+        sender.close()
 
     def close(self) -> None:
         self._pool.shutdown(wait=True)
@@ -100,5 +118,6 @@ class Streams(Generic[Job]):
         except Exception as error:  # noqa: BLE001  The thread must not die without an answer.
             sender.fail(f"the local model failed: {error!r}")
         finally:
+            self._accepted.pop(sender.request_id, None)
             self._outcome(outcome)
             sender.close()

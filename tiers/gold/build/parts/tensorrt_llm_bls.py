@@ -187,7 +187,7 @@ class TritonPythonModel:
         call = pb_utils.InferenceRequest(
             model_name=model,
             request_id=call_id,
-            requested_output_names=["output_ids", "sequence_length"],
+            requested_output_names=["output_ids"],
             inputs=[pb_utils.Tensor(name, value) for name, value in inputs.items()],
         )
         for response in call.exec(decoupled=True):

@@ -1,13 +1,17 @@
 """Triton's model `tensorrt_llm` without a GPU: llama.cpp (xllamacpp) decodes, several requests at once.
 
-Token ids in, token ids out, one answer a token; cancellation is heard at every token and every chunk of the prompt.
-Retention ranges are checked as TensorRT-LLM checks them and otherwise ignored: llama.cpp keeps what was used last.
+Token ids in, token ids out, one answer a token; cancellation is heard at every token and every chunk of the prompt. An answer
+that is not to stream comes in one piece, and so does one with `draft_input_ids`: of these come those that the model says by
+itself, and one token more. Retention ranges are checked as TensorRT-LLM checks them and otherwise ignored: llama.cpp keeps
+what was used last. Under another name than `tensorrt_llm` (a draft model) it is the same, with a llama.cpp of its own.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
+from dataclasses import replace
 from typing import Any
 
 # Triton runs its models with an isolated Python, which does not read PYTHONPATH.
@@ -32,9 +36,13 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         self._settings = read_settings()
+        name = args["model_name"]
+        if name != "tensorrt_llm":
+            # The port in the settings is for those who ask `tensorrt_llm`.
+            self._settings = replace(self._settings, port=_free_port())
         self._server = xllamacpp.Server(self._params())
         self._llama = LlamaHttp(self._settings.port)
-        self._figures = Figures(self._settings)
+        self._figures = Figures(self._settings, name)
         self._streams = Streams(self._settings.slots, self._read, self._serve, self._figures.ended)
 
     def execute(self, requests: list[Any]) -> None:
@@ -73,13 +81,41 @@ class TritonPythonModel:
         body.update(prompt=prompt, n_predict=min(most, room - len(prompt)), stream=True, return_progress=True)
         # The probability of the chosen token comes with its id, and the id is what is wanted here.
         body.update(n_probs=1, timings_per_token=True)
-        return {"body": body, "wants_perf": bool(scalar(request, "return_perf_metrics"))}
+        return {
+            "body": body,
+            "wants_perf": bool(scalar(request, "return_perf_metrics")),
+            "streaming": bool(scalar(request, "streaming")),
+            "drafts": vector(request, "draft_input_ids") or [],
+        }
 
     def _serve(self, job: dict[str, Any], sender: Sender) -> None:
+        if job["drafts"] or not job["streaming"]:
+            self._serve_whole(job, sender)
+            return
         answer = _Answer(self, sender, job["body"]["prompt"], job["wants_perf"])
         with self._figures.running():
             self._server.handle_completions(job["body"], answer.take)
         answer.end()
+
+    def _serve_whole(self, job: dict[str, Any], sender: Sender) -> None:
+        drafts = job["drafts"]
+        body = job["body"] | {"n_probs": 0, "return_progress": False, "return_tokens": True}
+        if drafts:
+            body["n_predict"] = min(body["n_predict"], len(drafts) + 1)
+        with self._figures.running():
+            answer = self._llama.complete(body)
+        # A token that ends the answer is none of it.
+        tokens = answer["tokens"][: -1 if answer["stop_type"] == "eos" else None]
+        self._figures.computed(answer["timings"]["prompt_n"], answer["timings"]["predicted_n"])
+        if drafts:
+            wrong = (place for place, (draft, token) in enumerate(zip(drafts, tokens)) if draft != token)
+            tokens = tokens[: next(wrong, len(drafts)) + 1]
+        sender.send(
+            [
+                pb_utils.Tensor("output_ids", np.array([[tokens]], np.int32)),
+                pb_utils.Tensor("sequence_length", np.array([[len(tokens)]], np.int32)),
+            ]
+        )
 
     def tokens_of(self, text: str) -> list[int]:
         return self._llama.tokenize(text, False)
@@ -87,6 +123,12 @@ class TritonPythonModel:
     @property
     def figures(self) -> Figures:
         return self._figures
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class _Answer:
