@@ -25,15 +25,14 @@ const makeCheckpoint = `
 import json, sys
 from pathlib import Path
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-out = Path(sys.argv[1])
+out, words, config = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
 tokenizer = Tokenizer(models.BPE())
 tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
 special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
-tokenizer.train_from_iterator(["A sword is 30 gold, traveller."] * 4, trainer)
+tokenizer.train_from_iterator([words] * 4, trainer)
 tokenizer.save(str(out / "tokenizer.json"))
-about = {"model_type": "qwen2", "hidden_size": 2048, "num_hidden_layers": 36, "vocab_size": 151936, "eos_token_id": [2, 0]}
-(out / "config.json").write_text(json.dumps(about))
+(out / "config.json").write_text(json.dumps({"model_type": "qwen2", "vocab_size": 151936, "eos_token_id": [2, 0], **config}))
 (out / "model.safetensors").write_bytes(b"\\x02\\0\\0\\0\\0\\0\\0\\0{}")
 `;
 
@@ -52,9 +51,14 @@ describe.skipIf(!usable)('the engine build', () => {
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'parley-build-'));
-    checkpoint = mkdtempSync(join(folder, 'checkpoint-'));
-    execFileSync(python, ['-c', makeCheckpoint, checkpoint]);
+    checkpoint = made({ hidden_size: 2048, num_hidden_layers: 36 });
   });
+  /** A checkpoint with these figures, and a tokenizer made of these words. */
+  function made(config: object, words = 'A sword is 30 gold, traveller.'): string {
+    const out = mkdtempSync(join(folder, 'checkpoint-'));
+    execFileSync(python, ['-c', makeCheckpoint, out, words, JSON.stringify(config)]);
+    return out;
+  }
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it('does not run a step again whose inputs are unchanged, and runs it when a file changes', () => {
@@ -97,6 +101,51 @@ describe.skipIf(!usable)('the engine build', () => {
       ...['--checkpoint', checkpoint, '--until', 'fetch'],
     );
     expect(other.error).toMatch(/is no llama-3\.2-3b-instruct: model_type qwen2, not llama/);
+  });
+
+  it('lets no model guess for another whose tokenizer is not the same, and says so before anything is built', () => {
+    const work = join(folder, 'work3');
+    const figures = { hidden_size: 896, num_hidden_layers: 24 };
+    const check = (draft: string, ...more: string[]) =>
+      run(
+        ...['build', 'qwen2.5-3b-instruct', '--work', work, '--publish', join(folder, 'engines')],
+        ...['--checkpoint', checkpoint, '--until', 'draft-check', '--draft', 'qwen2.5-0.5b-instruct'],
+        ...['--draft-checkpoint', draft, ...more],
+      );
+    const same = made(figures);
+    // Written another way it is still the same.
+    const file = join(same, 'tokenizer.json');
+    writeFileSync(file, JSON.stringify(JSON.parse(readFileSync(file, 'utf8'))));
+    expect(check(same)).toMatchObject({ code: 0, error: '' });
+    expect(check(same).out).toMatch(/step 3 of 9, draft-check: unchanged/);
+    expect(check(made(figures, 'Ein Schwert kostet 30 Taler.')).error).toMatch(
+      /draft-check: qwen2\.5-0\.5b-instruct cannot guess for qwen2\.5-3b-instruct: their tokenizers differ/,
+    );
+    expect(check(made({ hidden_size: 1, num_hidden_layers: 24 })).error).toMatch(
+      /draft-fetch: the checkpoint is no qwen2\.5-0\.5b-instruct: hidden_size 1, not 896/,
+    );
+    expect(check(same, '--draft', 'tiny').error).toMatch(/there is no draft model tiny; there are llama/);
+    expect(check(same, '--draft-tokens', '17').error).toMatch(/--draft-tokens 17 is not between 1 and 16/);
+    expect(check(same, '--draft=').error).toMatch(/--draft-checkpoint is of the model that --draft names/);
+    const about = JSON.parse(
+      inBuild(`
+import argparse, json
+from pathlib import Path
+from build import draft_manifest
+from draft import read_draft
+options = argparse.Namespace(draft=read_draft("qwen2.5-0.5b-instruct"), draft_tokens=4, calibration=8)
+work = Path(${JSON.stringify(work)})
+done = {name: next(work.glob(name + "-*")) for name in ("draft-check", "draft-fetch")}
+print(json.dumps(draft_manifest(options, done)))
+`),
+    );
+    expect(about).toMatchObject({
+      model: 'qwen2.5-0.5b-instruct',
+      source: { repository: 'Qwen/Qwen2.5-0.5B-Instruct', revision: expect.stringMatching(/^[0-9a-f]{40}$/) },
+      tokens: 4,
+      tokenizer: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    expect(Object.keys(about.hashes)).toContain('model.safetensors');
   });
 
   it('goes on after a kill behind the last step that was finished', () => {
@@ -150,15 +199,17 @@ refused(lambda: rollback(root / "p", "c"))
 
   it('prints a Job that names its image by digest, and refuses a tag', () => {
     const image = `example.org/triton@sha256:${'a'.repeat(64)}`;
-    const made = run('job', 'llama-3.1-8b-instruct', '--image', image, '--gpu', 'NVIDIA-L4');
-    expect(made.error).toBe('');
-    const job = parse(made.out);
+    const draft = ['--draft', 'llama-3.2-1b-instruct'];
+    const printed = run('job', 'llama-3.1-8b-instruct', '--image', image, '--gpu', 'NVIDIA-L4', ...draft);
+    expect(printed.error).toBe('');
+    const job = parse(printed.out);
     const pod = job.spec.template.spec;
     expect([job.kind, job.metadata.name]).toEqual(['Job', 'parley-engine-llama-3-1-8b-instruct']);
     expect(pod.nodeSelector).toEqual({ 'nvidia.com/gpu.product': 'NVIDIA-L4' });
     expect(pod.containers[0].image).toBe(image);
     expect(pod.volumes[0].persistentVolumeClaim.claimName).toBe('parley-engines');
-    expect(made.out).not.toMatch(/\$\{/);
+    expect(pod.containers[0].args).toContain('--draft=llama-3.2-1b-instruct');
+    expect(printed.out).not.toMatch(/\$\{/);
     const tag = run(
       'job',
       'llama-3.1-8b-instruct',
@@ -175,12 +226,25 @@ refused(lambda: rollback(root / "p", "c"))
 import json
 from pathlib import Path
 from build import read_config
-from steps import engine_command, quantize_command
-options = {"examples": Path("/e"), "calibration": 8, "batch": 16}
+from steps import draft_engine_command, engine_command, quantize_command
+options = {"examples": Path("/e"), "calibration": 8, "batch": 16, "draft": None, "draft_tokens": 5}
 config = read_config("llama-3.1-8b-instruct")
-print(json.dumps([quantize_command(Path("/c"), Path("/o"), config, options)[1:], engine_command(Path("/c"), Path("/o"), config, options)]))
+place = (Path("/c"), Path("/o"), config)
+made = [quantize_command(*place, options)[1:], engine_command(*place, options)]
+options["draft"] = {"name": "some"}
+print(json.dumps([*made, engine_command(*place, options), draft_engine_command(*place, options)]))
 `);
-    const [quantize, engine] = JSON.parse(said) as [string[], string[]];
+    const [quantize, engine, target, draft] = JSON.parse(said) as string[][] as [
+      string[],
+      string[],
+      string[],
+      string[],
+    ];
+    // A target that takes guesses is another engine than one without a draft model.
+    const guesses = ['--speculative_decoding_mode', 'draft_tokens_external', '--max_draft_len', '5'];
+    expect(target).toEqual([...engine, ...guesses]);
+    expect(draft.join(' ')).toMatch(/--use_paged_context_fmha enable/);
+    expect(draft.join(' ')).not.toMatch(/lora|draft_len/);
     expect(quantize.join(' ')).toMatch(
       /--qformat int4_awq --awq_block_size 128 --kv_cache_dtype fp8 --calib_size 8/,
     );
@@ -212,5 +276,28 @@ assemble(Path(${JSON.stringify(out)}), checkpoint, repository_fields(read_config
       for (const [, key] of step.matchAll(/_map \{ key: "(\w+)"/g)) expect(names(model)).toContain(key);
     }
     expect(steps).toHaveLength(3);
+    expect(text('tensorrt_llm_bls')).not.toContain('draft');
+
+    const drafted = join(folder, 'drafted');
+    inBuild(`
+from pathlib import Path
+from assemble import assemble, repository_fields
+from build import read_config
+checkpoint, engine, draft = Path(${JSON.stringify(checkpoint)}), Path(${JSON.stringify(folder)}) / "engine", Path(${JSON.stringify(folder)}) / "draft"
+draft.mkdir(); (draft / "rank0.engine").write_text("small")
+fields = repository_fields(read_config("qwen2.5-3b-instruct"), checkpoint, "/r", guessed=6)
+assemble(Path(${JSON.stringify(drafted)}), checkpoint, fields, engine, draft)
+`);
+    const of = (model: string) => readFileSync(join(drafted, model, 'config.pbtxt'), 'utf8');
+    expect(readdirSync(drafted)).toHaveLength(7);
+    expect(readFileSync(join(drafted, 'tensorrt_llm_draft', '1', 'rank0.engine'), 'utf8')).toBe('small');
+    expect(of('tensorrt_llm_draft')).toMatch(/name: "tensorrt_llm_draft"[\s\S]*"\/r\/tensorrt_llm_draft\/1"/);
+    expect(of('tensorrt_llm_bls')).toMatch(
+      /"num_draft_tokens"[\s\S]*"max_draft_tokens" value: \{ string_value: "6" \}/,
+    );
+    const share = (model: string) =>
+      Number(/"kv_cache_free_gpu_mem_fraction" value: \{ string_value: "([\d.]+)"/.exec(of(model))![1]);
+    expect(share('tensorrt_llm') + share('tensorrt_llm_draft')).toBeLessThan(1);
+    for (const model of readdirSync(drafted)) expect(of(model)).not.toMatch(/\$/);
   });
 });

@@ -2,73 +2,28 @@
 // code, and a worker's engine talks to it. In the place of TensorRT-LLM's engine stands llama.cpp, under the same tensors; the
 // tokenizer is that of the same model.
 
-import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { repository } from '../scripts/stack/servers.ts';
 import { TritonServer } from '../scripts/stack/triton.ts';
 import { coldPrompt, read } from './engine-contract.ts';
 import { engineOn, hasTriton, tritonOfTests } from './helpers/triton.ts';
+import { assembleRepository, hasBuildPython, inBuild, startTritonWith } from './helpers/triton-build.ts';
 
-const { findPython } = (await import(new URL('../scripts/setup/python-env.mjs', import.meta.url).href)) as {
-  findPython(cache: string): string | undefined;
-};
-const cache = join(resolve(process.env.PARLEY_HOME || join(homedir(), '.parley')), 'cache');
-const python = findPython(cache) ?? 'python3';
-const usable = spawnSync(python, ['-c', 'import yaml, tokenizers, gguf']).status === 0;
-if (!usable)
+if (!hasBuildPython)
   console.log('triton-build: skipped, there is no Python with transformers (`npm run train` fetches one)');
 vi.setConfig({ testTimeout: 180_000 });
 
 const never = new AbortController().signal;
-const build = join(repository, 'tiers', 'gold', 'build');
 
-/** The tokenizer of the GGUF as a checkpoint has it, then the whole repository, with an engine that is no engine yet. */
-const assembles = `
-import json, sys
-from pathlib import Path
-sys.path[:0] = [sys.argv[1], sys.argv[2]]
-from parley_training.base import default_base, inspect, load_tokenizer
-from assemble import assemble, repository_fields
-from build import read_config
-scratch = Path(sys.argv[3])
-checkpoint, engine = scratch / "checkpoint", scratch / "engine"
-engine.mkdir()
-(engine / "rank0.engine").write_text("")
-tokenizer = load_tokenizer(inspect(default_base()))
-tokenizer.save_pretrained(checkpoint)
-ids = [tokenizer.convert_tokens_to_ids(token) for token in ("<|im_end|>", "<|endoftext|>")]
-(checkpoint / "generation_config.json").write_text(json.dumps({"eos_token_id": ids}))
-assemble(scratch / "models", checkpoint, repository_fields(read_config("qwen2.5-3b-instruct"), checkpoint, "/r"), engine)
-`;
-
-describe.skipIf(!hasTriton || !usable)('the repository of the engine build', () => {
+describe.skipIf(!hasTriton || !hasBuildPython)('the repository of the engine build', () => {
   let scratch: string;
   let triton: TritonServer;
-  const inBuild = (code: string, ...args: string[]) =>
-    execFileSync(python, ['-B', '-c', code, ...args], { cwd: build, encoding: 'utf8' });
 
   beforeAll(async () => {
     scratch = mkdtempSync(join(tmpdir(), 'parley-repository-'));
-    execFileSync(python, ['-B', '-c', assembles, build, join(repository, 'training'), scratch], {
-      env: { ...process.env, CUDA_VISIBLE_DEVICES: '', TRANSFORMERS_VERBOSITY: 'error' },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    const models = join(scratch, 'models');
-    const config = join(models, 'tensorrt_llm', 'config.pbtxt');
-    writeFileSync(
-      config,
-      readFileSync(config, 'utf8').replace('backend: "tensorrtllm"', 'backend: "python"'),
-    );
-    copyFileSync(
-      join(repository, 'tiers', 'gold', 'repository', 'tensorrt_llm', '1', 'model.py'),
-      join(models, 'tensorrt_llm', '1', 'model.py'),
-    );
-    const packages = inBuild('import sysconfig; print(sysconfig.get_paths()["platlib"])').trim();
-    triton = new TritonServer({ ...tritonOfTests(), models, packages: [packages] });
-    await triton.start();
+    triton = await startTritonWith(assembleRepository(scratch));
   }, 180_000);
   afterAll(async () => {
     await triton?.stop();

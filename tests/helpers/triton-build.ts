@@ -2,7 +2,7 @@
 // llama.cpp standing in for TensorRT-LLM's engines under the same tensors. With a draft model or without.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { repository } from '../../scripts/stack/servers.ts';
@@ -73,7 +73,6 @@ export function copyModel(models: string, from: string, name: string, changes: [
 /** A model that is wrong on purpose (triton-odd-models.py), with the tensors of `tensorrt_llm`. */
 export function oddModel(models: string, name: string): void {
   const folder = copyModel(models, 'tensorrt_llm', name, []);
-  mkdirSync(folder, { recursive: true });
   copyFileSync(join(repository, 'tests', 'helpers', 'triton-odd-models.py'), join(folder, 'model.py'));
 }
 
