@@ -2,6 +2,7 @@
 // must not. The answers before the last are taken to be the first fact each. Asks no engine and judges no acts.
 
 import type { Characters } from '../npcs/characters.ts';
+import type { Turn } from '../tiers/engine.ts';
 import { factsOf, textsToRecall } from '../tiers/prompt.ts';
 import { stateLines } from '../tiers/recall.ts';
 import type { Recollection } from '../tiers/recollection/recollection.ts';
@@ -15,32 +16,37 @@ export interface Told {
   readonly rightAt: number;
 }
 
-/** The facts for the last turn of each question. */
+/** What a conversation, oldest turn first, brings up at its end. */
 export async function factsFor(
-  questions: readonly Question[],
+  { npc, turns, state = {} }: Pick<Question, 'npc' | 'turns' | 'state'>,
   { characters, game }: Characters,
   recollection: Recollection | undefined,
+): Promise<readonly string[]> {
+  const character = characters.get(npc)!;
+  const history: Turn[] = [];
+  let facts: readonly string[] = [];
+  for (const words of turns) {
+    const recall = await recollection?.of(npc, textsToRecall({ history, words }));
+    const lines = stateLines(state, game.state, words);
+    facts = factsOf({ character, history, words, state: lines, recall }).facts;
+    history.push({ player: words, npc: facts.at(-1) ?? 'Well.' });
+  }
+  return facts;
+}
+
+/** The facts for the last turn of each question, and which of them answers it. */
+export async function factsForAll(
+  questions: readonly Question[],
+  cast: Characters,
+  recollection: Recollection | undefined,
 ): Promise<Told[]> {
-  const verbs = game.verbs;
+  const { characters, game } = cast;
   const told: Told[] = [];
   for (const question of questions) {
-    const character = characters.get(question.npc)!;
-    const history: { player: string; npc: string }[] = [];
-    let facts: readonly string[] = [];
-    for (const words of question.turns) {
-      const recall = await recollection?.of(question.npc, textsToRecall({ history, words }));
-      const state = stateLines(question.state ?? {}, game.state, words);
-      facts = factsOf({ character, history, words, state, recall }).facts;
-      history.push({ player: words, npc: facts.at(-1) ?? 'Well.' });
-    }
+    const facts = await factsFor(question, cast, recollection);
     const rightAt = facts.findIndex((fact) => {
-      const answer = {
-        said: [...history.slice(1).map(({ npc }) => npc), fact],
-        acts: [],
-        reason: 'stop',
-        source: 'live',
-      };
-      const { faults } = judge(question, answer, { characters, verbs });
+      const answer = { said: [fact], acts: [], reason: 'stop', source: 'live' };
+      const { faults } = judge(question, answer, { characters, verbs: game.verbs });
       return !faults.some(({ why }) => why === 'missing' || why === 'forbidden');
     });
     told.push({ question, facts, rightAt });

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { armsOf, settingOf } from '../evaluation/arms.ts';
 import { ArmError, evaluate, usualParallel } from '../evaluation/evaluate.ts';
-import { factsFor, sharesOf } from '../evaluation/facts.ts';
+import { factsForAll, sharesOf } from '../evaluation/facts.ts';
 import { loadQuestions, type Question, QuestionError } from '../evaluation/questions.ts';
 import { rejudge } from '../evaluation/rejudge.ts';
 import { report } from '../evaluation/report.ts';
@@ -175,7 +175,7 @@ async function printFacts(questions: readonly Question[], cast: Characters, conf
   const npcs = resolve(repository, config.npcs);
   const recollection = await Recollection.open({ npcs, setting: config.recall });
   await recollection?.learn(cast.characters);
-  const told = await factsFor(questions, cast, recollection);
+  const told = await factsForAll(questions, cast, recollection);
   await recollection?.close();
   for (const { question, facts, rightAt } of told) {
     if (rightAt === 0) continue;

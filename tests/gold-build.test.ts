@@ -135,7 +135,7 @@ from build import draft_manifest
 from draft import read_draft
 options = argparse.Namespace(draft=read_draft("qwen2.5-0.5b-instruct"), draft_tokens=4, calibration=8)
 work = Path(${JSON.stringify(work)})
-done = {name: next(work.glob(name + "-*")) for name in ("draft-check", "draft-fetch")}
+done = {name: next(work.glob(name + "-*/done.json")).parent for name in ("draft-check", "draft-fetch")}
 print(json.dumps(draft_manifest(options, done)))
 `),
     );

@@ -47,7 +47,7 @@ const fade = 0.04;
 /** A question that is no nearer than this to anything written is none that the author thought of. */
 const unfamiliar = 0.73;
 /** A second answer is recalled too when it has this share of the first one's votes. */
-const closeShare = 0.6;
+const closeShare = 0.8;
 
 /** What of the exchanges of a character can be recalled. Sums that are reckoned anyway (reckon.ts) are left out. */
 export function memoriesOf(

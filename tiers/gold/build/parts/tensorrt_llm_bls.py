@@ -91,13 +91,16 @@ class TritonPythonModel:
         prompt = self._text.encode(given("text_input").reshape(-1)[0].decode("utf-8", "replace"), True)
         if not prompt:
             raise ValueError("the prompt is empty")
+        most = int(given("max_tokens").reshape(-1)[0])
+        if most < 1:
+            raise ValueError("max_tokens must be at least 1")
         streaming, words, guessed = given("stream"), given("stop_words"), given("num_draft_tokens")
         penalties = handed_on(_PENALTIES)
         penalised = any(value.any() for value in penalties.values())
         wanted = 0 if guessed is None or penalised else int(guessed.reshape(-1)[0])
         return _Asked(
             prompt=prompt,
-            most=int(given("max_tokens").reshape(-1)[0]),
+            most=most,
             stop_words=[] if words is None else [word.decode("utf-8", "replace") for word in words.reshape(-1) if word],
             streaming=streaming is not None and bool(streaming.reshape(-1)[0]),
             guessed=max(0, min(wanted, self._most_guessed)),
@@ -108,8 +111,10 @@ class TritonPythonModel:
     def _answer(self, asked: _Asked, sender: Any) -> None:
         answer = _Answer(self._text, asked)
         steps = self._with_guesses(asked, answer, sender) if asked.guessed > 0 else self._without(asked, answer, sender)
+        sent = 0
         for _ in steps:
-            if asked.streaming and answer.said:
+            if asked.streaming and len(answer.said) > sent:
+                sent = len(answer.said)
                 sender.send(answer.response())
         if not asked.streaming and not sender.is_cancelled():
             sender.send(answer.response())
@@ -190,12 +195,17 @@ class TritonPythonModel:
             requested_output_names=["output_ids"],
             inputs=[pb_utils.Tensor(name, value) for name, value in inputs.items()],
         )
+        failed = ""
+        # To its end, whatever comes: an error is not the last that Triton sends.
         for response in call.exec(decoupled=True):
             if response.has_error():
-                raise RuntimeError(response.error().message())
+                failed = failed or response.error().message() or "no reason given"
+                continue
             tokens = pb_utils.get_output_tensor_by_name(response, "output_ids")
             if tokens is not None:
                 yield tokens.as_numpy().reshape(-1).tolist()
+        if failed:
+            raise RuntimeError(failed)
 
     def _stop(self, call_id: str) -> None:
         """Ends a call of the target, as TensorRT-LLM's backend does it: a request of the same id that says `stop`."""
