@@ -91,6 +91,15 @@ describe('a purse', () => {
     ).toContain('1 short');
   });
 
+  it('is counted for who asks', () => {
+    expect(ask('mira', 'How much gold do I have?', 12)).toBe('You have 12 gold.');
+    expect(ask('bram', 'so how many coins do i have now', undefined, ['Hm.', 'i have 7 gold on me'])).toBe(
+      'You have 7 gold.',
+    );
+    expect(ask('mira', 'How much gold do I have?')).toBe(undefined);
+    expect(ask('mira', 'How much gold do I need?', 12)).toBe(undefined);
+  });
+
   it('counts what is told in other ways too', () => {
     expect(ask('yorick', 'What is left of 3 gold after 2 crossings?')).toBe(
       'Two crossings cost 2 gold, so 1 gold is left of your 3.',

@@ -50,6 +50,8 @@ const totalling =
   /\bhow much\b|\b(?:comes?|come) to\b|\bwhat (?:do|would|will) (?:you|u|i) (?:want|take|ask|pay|owe|charge)\b|\btotal\b/;
 const choosing = /\b(?:which|what (?:can|could|would|do|else|all)|or)\b/;
 const comparing = /\b(?:than|difference|as much as|cheaper|cheapest|dearer|costs more|more expensive)\b/;
+const counting =
+  /\bhow (?:much|many) (?:gold|coins?|money) (?:do i (?:still )?(?:have|own|carry|hold)|have i|is in my|i have|ive)\b|\bwhat (?:is|s) in my (?:purse|pockets?|pouch)\b|\bwhats in my (?:purse|pockets?|pouch)\b/;
 const pair =
   /\b(?:both|twice|each|apiece|there and back|over and back|come back|and back|round trip|return trip|pair of|couple of|two of us|(?:me|i) and my|my \w+ and (?:me|i)|(?:with|and) my \w+ too|my \w+ (?:comes?|rides?|crosses) (?:too|along|with me))\b/;
 const pronoun = /\b(?:it|one|that|those|these|them|this|some)\b/;
@@ -66,8 +68,10 @@ const parting = /^(?:for|is|are|was|to|a|an|if|with|cost|costs|on|and)$/;
  * purse is not clear.
  */
 export function reckon({ wares, words, before, own = [], gold: told }: Sum): string | undefined {
-  if (wares.length === 0) return undefined;
   const text = plainText(words);
+  const owned = counting.test(text) ? (told ?? purseBefore(own, wares)) : undefined;
+  if (owned !== undefined) return `You have ${owned} gold.`;
+  if (wares.length === 0) return undefined;
   const heard = hear(text, wares);
   const isQuestion = /\?\s*$/.test(words) || /^(?:can|could|is|are|will|would|do|does)\b/.test(text);
   const asks = {
