@@ -344,6 +344,12 @@ export function createWorkerMetrics(register: Registry) {
       labelNames: ['result'],
       registers,
     }),
+    recalls: new Counter({
+      name: 'parley_worker_recalls_total',
+      help: 'Words that were looked up among what was written: near, refused (unlike all of it), nothing (nothing holds now)',
+      labelNames: ['result'],
+      registers,
+    }),
     /** Which adapter serves now, and how that came about. */
     onAdapter(
       result: 'loaded' | 'swapped' | 'failed',

@@ -174,12 +174,20 @@ describe('a worker recalls', () => {
   const nothing = { before: undefined, told: {}, asked: [] };
 
   test('what was written for the village', async () => {
-    await using recollection = await opened({ npcs, setting: '' });
+    const results: string[] = [];
+    const onRecall = (result: string) => void results.push(result);
+    await using recollection = await opened({ npcs, setting: '', onRecall });
     await recollection.it.learn(set.characters);
     const ask = async (npc: string, words: string) =>
       (await recollection.it.of(npc, [words]))!({ ...nothing, words });
     expect((await ask('mira', 'how much would you want for a good blade'))[0]).toContain('30');
     expect((await ask('rosa', 'got any place to sleep tonight?'))[0]).toMatch(/room|bed/);
+    const unheard = await ask('tobin', 'which valve fits a diesel injector?');
+    expect(set.characters.get('tobin')!.refusals).toContain(unheard[0]);
+    expect(results).toEqual(['near', 'near', 'refused']);
+    // Not looked up again.
+    expect(await ask('tobin', 'which valve fits a diesel injector?')).toEqual(unheard);
+    expect(results).toHaveLength(3);
     expect(await recollection.it.of('nobody', ['Hello'])).toBeUndefined();
     const recall = (await recollection.it.of('mira', ['Hello']))!;
     expect(recall({ ...nothing, words: 'never prepared' })).toEqual([]);

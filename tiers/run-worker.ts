@@ -72,7 +72,12 @@ export async function runWorker(
       }),
       (b) => b.close(),
     );
-    const recollection = await Recollection.open({ npcs: config.npcs, setting: config.recall, log });
+    const recollection = await Recollection.open({
+      npcs: config.npcs,
+      setting: config.recall,
+      log,
+      onRecall: (result) => metrics.recalls.inc({ result }),
+    });
     if (recollection) life.add('encoder', recollection, (r) => r.close());
     const warm = new AbortController();
     const characters = life.add(

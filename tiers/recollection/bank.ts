@@ -122,8 +122,9 @@ export class Bank {
     );
   }
 
-  get size(): number {
-    return this.memories.length;
+  /** Whether an answer is one to a question that nothing written is near to. */
+  refuses(answer: string): boolean {
+    return this.refusals.includes(answer);
   }
 
   /**

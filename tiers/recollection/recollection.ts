@@ -30,6 +30,8 @@ export interface RecollectionOptions {
   /** PARLEY_RECALL: empty for the encoder beside the characters, `none`, or a .gguf file. */
   readonly setting: string;
   readonly log?: Pick<Log, 'info' | 'warn'>;
+  /** Told of each look into a bank: whether something near was found, a refusal was told, or nothing holds now. */
+  readonly onRecall?: (result: 'near' | 'refused' | 'nothing') => void;
   /** What was written in the very words of a question is not recalled: for what is learnt from. */
   readonly withoutOwn?: boolean;
 }
@@ -111,6 +113,8 @@ export class Recollection {
       const before = said.before === undefined ? undefined : vectors.get(said.before);
       const found = bank.recall({ ...said, vector, before }, !this.#options.withoutOwn);
       this.#recalled.set(key, found);
+      const [first] = found;
+      this.#options.onRecall?.(first === undefined ? 'nothing' : bank.refuses(first) ? 'refused' : 'near');
       return found;
     };
   }
