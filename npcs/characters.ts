@@ -9,6 +9,7 @@ import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ParleyError } from '../runtime/errors.ts';
 import { actSchema, faultsOfActs } from './acts.ts';
+import { countSchema } from './counts.ts';
 import { type Game, gameFile, gameFileName, gameOf, type Verb } from './verbs.ts';
 import { wareSchema } from './wares.ts';
 
@@ -49,6 +50,8 @@ const characterFile = z.strictObject({
     .default([]),
   /** What has a price: sums of gold are reckoned with it (tiers/reckon.ts), since small models cannot. */
   wares: z.array(wareSchema).max(32).default([]),
+  /** What the character has counted; how many are left or how many more there are is reckoned (tiers/reckon-counts.ts). */
+  counts: z.array(countSchema).max(16).default([]),
   /** What the character may do. */
   acts: z.array(actSchema).max(32).default([]),
   /**

@@ -23,6 +23,7 @@ const mira: PromptCharacter = {
     { fact: 'There are twenty goblins.', about: ['how many goblins'] },
   ],
   wares: [],
+  counts: [],
   reminders: 0,
   rules: ['Answer in one sentence.'],
   examples: [{ player: 'Is that a sword?', npc: 'It is.' }],

@@ -8,12 +8,13 @@ import { cleanText } from './clean-text.ts';
 import type { Prompt, Turn } from './engine.ts';
 import { reminders, type StateLines } from './recall.ts';
 import { reckon } from './reckon.ts';
+import { reckonCount } from './reckon-counts.ts';
 import { exchangeText } from './recollection/bank.ts';
 import type { Recall } from './recollection/recollection.ts';
 
 export type PromptCharacter = Pick<
   Character,
-  'id' | 'persona' | 'facts' | 'reminders' | 'otherwise' | 'rules' | 'examples' | 'wares'
+  'id' | 'persona' | 'facts' | 'reminders' | 'otherwise' | 'rules' | 'examples' | 'wares' | 'counts'
 >;
 
 export interface PromptParts {
@@ -128,7 +129,7 @@ interface Facts {
 
 /** What was said before some words, and what is known of the one who says them. */
 interface Mind {
-  /** What player and character said, and what the player did, newest first. */
+  /** What player and character said, and what of it the player did, newest first. */
   readonly before: readonly string[];
   readonly own?: readonly string[];
   /** The last exchange, as recall wants it. */
@@ -172,7 +173,8 @@ function factsFor(
   const { beside = [], asked = [], askedOf = [] } = state ?? {};
   if (character.reminders === 0) return { facts: [...beside, ...asked] };
   const gold = typeof told.gold === 'number' ? told.gold : undefined;
-  const sum = reckon({ wares: character.wares, words, before, own, gold });
+  const sum =
+    reckon({ wares: character.wares, words, before, own, gold }) ?? reckonCount(character.counts, words);
   if (sum !== undefined) return { facts: [sum], sum };
   const recalled = recall?.({ words, before: previous, told, asked: askedOf }) ?? [];
   // What is recalled was written with the state that the words ask for, and says it.

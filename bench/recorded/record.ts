@@ -47,6 +47,7 @@ const extra = (
   reminders: 0,
   rules: [],
   wares: [],
+  counts: [],
   examples,
   asked,
 });

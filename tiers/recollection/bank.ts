@@ -7,6 +7,7 @@ import type { Kind } from '../../npcs/exchange.ts';
 import { figures, normal } from '../../npcs/figures.ts';
 import type { Authored } from '../../npcs/read-exchanges.ts';
 import { reckon } from '../reckon.ts';
+import { reckonCount } from '../reckon-counts.ts';
 import { nearness, type Vector } from './encoder.ts';
 
 /** One authored wording. */
@@ -52,7 +53,7 @@ const closeShare = 0.8;
 /** What of the exchanges of a character can be recalled. Sums that are reckoned anyway (reckon.ts) are left out. */
 export function memoriesOf(
   all: readonly Authored[],
-  { id, wares }: Pick<Character, 'id' | 'wares'>,
+  { id, wares, counts }: Pick<Character, 'id' | 'wares' | 'counts'>,
 ): readonly Memory[] {
   return all
     .filter(({ npc, exchange }) => npc === id && exchange.kind !== 'think')
@@ -62,7 +63,11 @@ export function memoriesOf(
         const purse = typeof gold === 'number' ? gold : undefined;
         return turns.flatMap(({ wordings, answer, does }, at) =>
           wordings
-            .filter((words) => reckon({ wares, words, before: [], gold: purse }) === undefined)
+            .filter(
+              (words) =>
+                (reckon({ wares, words, before: [], gold: purse }) ?? reckonCount(counts, words)) ===
+                undefined,
+            )
             .map((words) => ({
               words,
               before: beforeOf(turns[at - 1]),

@@ -79,25 +79,28 @@ export class Recollection {
       const texts = textsOf([...memories.values()].flat());
       const shipped = await readVectors(vectorsFile(npcs), this.#encoder);
       const { vectors, made } = await this.#vectorsOf(texts, (text) => shipped.get(keyOf(text)));
-      if (version !== this.#version) return;
       const vectorOf = (text: string) => vectors.get(text)!;
+      const banks = new Map<string, Bank>();
+      for (const [id, own] of memories) {
+        if (own.length > 0) banks.set(id, new Bank(own, vectorOf, characters.get(id)!.refusals));
+        await setImmediate();
+      }
+      if (version !== this.#version) return;
       this.#recalled.clear();
       this.#written = vectors;
-      this.#banks = new Map(
-        [...memories]
-          .filter(([, own]) => own.length > 0)
-          .map(([id, own]) => [id, new Bank(own, vectorOf, characters.get(id)!.refusals)]),
-      );
+      this.#banks = banks;
       const ms = Math.round(performance.now() - startedAt);
       log?.info({ wordings: texts.size, encoded: made, ms }, 'characters recall what was written for them');
     } catch (error) {
+      // Closed meanwhile, or told of newer characters.
+      if (version !== this.#version) return;
       log?.warn({ err: error }, 'the exchanges could not be learnt; characters recall what they did before');
     }
   }
 
   /**
-   * How a character recalls at these texts: all that the player said, and each exchange (`exchangeText`). Undefined where it has no exchanges.
-   * Rejects when the encoder fails.
+   * How a character recalls at these texts: all that the player said, and each exchange (`exchangeText`). Undefined where it
+   * has no exchanges. Rejects when the encoder fails.
    */
   async of(npc: string, texts: readonly string[]): Promise<Recall | undefined> {
     const bank = this.#banks.get(npc);

@@ -195,17 +195,12 @@ class TritonPythonModel:
             requested_output_names=["output_ids"],
             inputs=[pb_utils.Tensor(name, value) for name, value in inputs.items()],
         )
-        failed = ""
-        # To its end, whatever comes: an error is not the last that Triton sends.
         for response in call.exec(decoupled=True):
             if response.has_error():
-                failed = failed or response.error().message() or "no reason given"
-                continue
+                raise RuntimeError(response.error().message())
             tokens = pb_utils.get_output_tensor_by_name(response, "output_ids")
             if tokens is not None:
                 yield tokens.as_numpy().reshape(-1).tolist()
-        if failed:
-            raise RuntimeError(failed)
 
     def _stop(self, call_id: str) -> None:
         """Ends a call of the target, as TensorRT-LLM's backend does it: a request of the same id that says `stop`."""
