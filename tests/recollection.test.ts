@@ -65,6 +65,7 @@ describe('a bank', () => {
     state: {},
     gold: undefined,
     does: false,
+    needs: [],
   };
   const question = { words: 'Is Tam back?', before: undefined, told: {}, asked: [] as string[] };
 
@@ -93,6 +94,15 @@ describe('a bank', () => {
     const asked = { words: 'A sword, please.', told: { gold: 50 } };
     expect(await recall([poor, given], asked)).toEqual(['Here it is.']);
     expect((await recall([poor, given], { ...asked, told: { gold: 3 } }))[0]).toBe('You have only 3.');
+  });
+
+  test('an answer of a table with a name in it is for that name alone', async () => {
+    const bob = { ...memory, words: 'I am Bob.', answer: 'Welcome, Bob.', needs: ['bob'] };
+    const any = { ...memory, words: 'I have a name.', answer: 'Welcome, whoever you are.' };
+    expect((await recall([bob, any], { words: 'i am bob' }))[0]).toBe('Welcome, Bob.');
+    expect(await recall([bob, any], { words: 'i am bobby' })).toEqual(['Welcome, whoever you are.']);
+    const names = memoriesOf(all, set.characters.get('mira')!).flatMap(({ needs }) => needs);
+    expect(names.length).toBeGreaterThan(0);
   });
 
   test('tells a question by what was said before it', async () => {

@@ -23,7 +23,7 @@ describe.skipIf(!hasTriton || !hasBuildPython)('the repository of the engine bui
 
   beforeAll(async () => {
     scratch = mkdtempSync(join(tmpdir(), 'parley-repository-'));
-    triton = await startTritonWith(assembleRepository(scratch));
+    triton = await startTritonWith(await assembleRepository(scratch));
   }, 180_000);
   afterAll(async () => {
     await triton?.stop();
@@ -62,7 +62,7 @@ describe.skipIf(!hasTriton || !hasBuildPython)('the repository of the engine bui
     }
   });
 
-  test('is smoke-tested over its own HTTP: a model that says the fact passes, one that does not is refused', () => {
+  test('is smoke-tested over its own HTTP: a model that says the fact passes, one that does not is refused', async () => {
     const smoke = (begun: string) =>
       inBuild(
         `
@@ -78,11 +78,11 @@ except BuildFailure as failure:
         begun,
       );
     // So small a model needs to be helped to the number; by itself it talks about prices.
-    expect(JSON.parse(smoke('A sword costs'))).toMatchObject({
+    expect(JSON.parse(await smoke('A sword costs'))).toMatchObject({
       passed: true,
       answer: expect.stringContaining('30'),
     });
-    expect(smoke('')).toMatch(/asked what a sword costs, the model says .* and not 30/);
+    expect(await smoke('')).toMatch(/asked what a sword costs, the model says .* and not 30/);
   });
 
   test('answers the liveness probe of the guide with one token', async () => {

@@ -1,10 +1,11 @@
 // The repository that the engine build makes, for a real Triton of the tests: out of the tokenizer of the default model, with
 // llama.cpp standing in for TensorRT-LLM's engines under the same tensors. With a draft model or without.
 
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { repository } from '../../scripts/stack/servers.ts';
 import { TritonServer } from '../../scripts/stack/triton.ts';
 import { tritonOfTests } from './triton.ts';
@@ -21,14 +22,16 @@ export const hasBuildPython = spawnSync(python, ['-c', 'import yaml, tokenizers,
 
 const build = join(repository, 'tiers', 'gold', 'build');
 
-/** Runs Python in the folder of the build; returns what it prints. */
-export function inBuild(code: string, ...args: string[]): string {
-  return execFileSync(python, ['-B', '-c', code, ...args], {
+/**
+ * Runs Python in the folder of the build; resolves with what it prints. Never synchronously: a Triton whose log nobody reads
+ * meanwhile stands still.
+ */
+export async function inBuild(code: string, ...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(python, ['-B', '-c', code, ...args], {
     cwd: build,
-    encoding: 'utf8',
     env: { ...process.env, CUDA_VISIBLE_DEVICES: '', TRANSFORMERS_VERBOSITY: 'error' },
-    stdio: ['ignore', 'pipe', 'inherit'],
   });
+  return stdout;
 }
 
 /** The tokenizer of the GGUF as a checkpoint has it, then the whole repository, with engines that are none yet. */
@@ -52,8 +55,8 @@ assemble(scratch / "models", checkpoint, fields, engine, engine if guessed else 
 `;
 
 /** Assembles it into `scratch/models`; `guessed` is how many tokens a draft model guesses at once, 0 for none. */
-export function assembleRepository(scratch: string, guessed = 0): string {
-  inBuild(assembles, build, join(repository, 'training'), scratch, String(guessed));
+export async function assembleRepository(scratch: string, guessed = 0): Promise<string> {
+  await inBuild(assembles, build, join(repository, 'training'), scratch, String(guessed));
   const models = join(scratch, 'models');
   const standIn = join(repository, 'tiers', 'gold', 'repository', 'tensorrt_llm', '1', 'model.py');
   for (const model of guessed > 0 ? ['tensorrt_llm', 'tensorrt_llm_draft'] : ['tensorrt_llm']) {
@@ -78,8 +81,8 @@ export function oddModel(models: string, name: string): void {
 
 /** A real Triton with that repository. */
 export async function startTritonWith(models: string): Promise<TritonServer> {
-  const packages = inBuild('import sysconfig; print(sysconfig.get_paths()["platlib"])').trim();
-  const triton = new TritonServer({ ...tritonOfTests(), models, packages: [packages] });
+  const packages = await inBuild('import sysconfig; print(sysconfig.get_paths()["platlib"])');
+  const triton = new TritonServer({ ...tritonOfTests(), models, packages: [packages.trim()] });
   await triton.start();
   return triton;
 }

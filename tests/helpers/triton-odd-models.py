@@ -26,13 +26,15 @@ class TritonPythonModel:
         for request in requests:
             sender = request.get_response_sender()
             self.asked += 1
+            final = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
             if self.name == "draft_failing" and self.asked > 2:
-                sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError("out of memory, on purpose")))
-            else:
-                for tokens in self.answers(request):
-                    tensor = pb_utils.Tensor("output_ids", np.array([[tokens]], np.int32))
-                    sender.send(pb_utils.InferenceResponse([tensor]))
-            sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+                failed = pb_utils.InferenceResponse(error=pb_utils.TritonError("out of memory, on purpose"))
+                sender.send(failed, flags=final)
+                continue
+            for tokens in self.answers(request):
+                tensor = pb_utils.Tensor("output_ids", np.array([[tokens]], np.int32))
+                sender.send(pb_utils.InferenceResponse([tensor]))
+            sender.send(flags=final)
 
     def answers(self, request):
         given = {name: pb_utils.get_input_tensor_by_name(request, name) for name in (*INPUTS, "draft_input_ids")}

@@ -22,6 +22,8 @@ export interface Memory {
   /** The purse that the answer was written for. */
   readonly gold: number | undefined;
   readonly does: boolean;
+  /** Words of a table (a name, mostly) that the answer says, so they must have been said: "I never met a Greta." */
+  readonly needs: readonly string[];
 }
 
 /** What was just said, with what it is about. */
@@ -57,10 +59,11 @@ export function memoriesOf(
 ): readonly Memory[] {
   return all
     .filter(({ npc, exchange }) => npc === id && exchange.kind !== 'think')
-    .flatMap(({ exchange: { kind }, rows }) =>
-      rows.flatMap(({ turns, state }) => {
+    .flatMap(({ exchange: { kind, each = {} }, rows }) =>
+      rows.flatMap(({ turns, state, row }) => {
         const { gold, ...told } = state;
         const purse = typeof gold === 'number' ? gold : undefined;
+        const cells = Object.values(each).flatMap((column) => column[row] ?? []);
         return turns.flatMap(({ wordings, answer, does }, at) =>
           wordings
             .filter(
@@ -76,6 +79,9 @@ export function memoriesOf(
               state: told,
               gold: purse,
               does: does.length > 0,
+              needs: cells
+                .filter((cell) => !/\d/.test(cell) && answer.includes(cell) && words.includes(cell))
+                .map(normal),
             })),
         );
       }),
@@ -150,6 +156,7 @@ export class Bank {
       const score = near - (memory.numbers === numbers ? 0 : numbersPenalty);
       if (last && score <= last.score) continue;
       if (!holds(memory, question, numbers) || (!own && memory.plain === plain)) continue;
+      if (memory.needs.some((word) => !` ${plain} `.includes(` ${word} `))) continue;
       const at = nearest.findIndex((other) => score > other.score);
       nearest.splice(at < 0 ? nearest.length : at, 0, { answer: memory.answer, score });
       if (nearest.length > voters) nearest.pop();

@@ -30,6 +30,7 @@ class Sender:
         self.request_id: str = request.request_id()
         self._sender = request.get_response_sender()
         self._stopped = False
+        self._ended = False
 
     def stop(self) -> None:
         """As if nobody listened any more."""
@@ -40,12 +41,19 @@ class Sender:
             self._sender.send(pb_utils.InferenceResponse(outputs))
 
     def fail(self, message: str) -> None:
-        with triton_call:
-            self._sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(message)))
+        """The last answer is an error. In one with the end: a model of Triton's that asks this one (BLS) may hang otherwise."""
+        failed = pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
+        self._end(failed, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
     def close(self) -> None:
+        """Nothing more comes. Does nothing behind an error."""
+        self._end(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+    def _end(self, *response: Any, flags: int) -> None:
         with triton_call:
-            self._sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+            if not self._ended:
+                self._ended = True
+                self._sender.send(*response, flags=flags)
 
     @property
     def cancelled(self) -> bool:

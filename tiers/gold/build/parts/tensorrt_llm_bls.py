@@ -134,7 +134,8 @@ class TritonPythonModel:
                     continue
                 answer.take(tokens)
                 yield
-                if answer.over and len(answer.said) < asked.most:
+                # The target ends by itself at its length and at the token that it was told to end at.
+                if answer.over and len(answer.said) < asked.most and tokens[-1:] != self._text.ends[:1]:
                     stopped = True
                     self._stop(call_id)
         except RuntimeError:
@@ -146,10 +147,8 @@ class TritonPythonModel:
         """Guess, verify, take what is right and one token more. The first token is not guessed: somebody waits for it."""
         while not answer.over and not sender.is_cancelled():
             room = min(asked.guessed, asked.most - len(answer.said) - 1) if answer.said else 0
-            try:
-                guess = self._guess(asked, answer, room) if room > 0 else []
-            except Exception as error:  # an answer without guesses is as good, only slower
-                pb_utils.Logger.log_warn(f"tensorrt_llm_bls goes on without {self._draft}, which failed: {error}")
+            guess = self._guess(asked, answer, room) if room > 0 else []
+            if guess is None:
                 yield from self._without(asked, answer, sender)
                 return
             inputs = self._inputs(asked, answer, len(guess) + 1) | asked.others
@@ -164,8 +163,13 @@ class TritonPythonModel:
             answer.over = answer.over or right == len(tokens)
             yield
 
-    def _guess(self, asked: _Asked, answer: _Answer, count: int) -> list[int]:
-        tokens = self._whole(self._draft, self._inputs(asked, answer, count))
+    def _guess(self, asked: _Asked, answer: _Answer, count: int) -> list[int] | None:
+        """At most so many tokens; None when the draft model fails: an answer without guesses is as good, only slower."""
+        try:
+            tokens = self._whole(self._draft, self._inputs(asked, answer, count))
+        except Exception as error:
+            pb_utils.Logger.log_warn(f"tensorrt_llm_bls goes on without {self._draft}, which failed: {error}")
+            return None
         ends = [place for place, token in enumerate(tokens) if token in self._text.ends]
         return tokens[: min([*ends, count])]
 
