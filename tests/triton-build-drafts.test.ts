@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { TritonServer } from '../scripts/stack/triton.ts';
+import type { Step } from '../tiers/gold/speculation.ts';
 import { coldPrompt, read } from './engine-contract.ts';
 import { engineOn, hasTriton, modelFigures } from './helpers/triton.ts';
 import {
@@ -58,12 +59,22 @@ describe.skipIf(!hasTriton || !hasBuildPython)(
       rmSync(scratch, { recursive: true, force: true });
     });
 
-    const engine = (model: string, speculation: 'on' | 'off') =>
-      engineOn([triton], { model, template: 'chatml', speculation, speculationTokens: guessed });
+    const engine = (model: string, speculation: 'on' | 'off', onSpeculation?: (step: Step) => void) =>
+      engineOn([triton], {
+        model,
+        template: 'chatml',
+        speculation,
+        speculationTokens: guessed,
+        onSpeculation,
+      });
 
     /** What a model says to the questions, with guesses or without, and what came of the guesses. */
     async function answers(model: string, speculation: 'on' | 'off') {
-      await using under = await engine(model, speculation);
+      // What the metrics of a worker are told.
+      let heard = 0;
+      await using under = await engine(model, speculation, ({ drafted, steps = 1 }) => {
+        heard += drafted * steps;
+      });
       const said: string[] = [];
       for (const [i, player] of questions.entries()) {
         const prompt = { ...coldPrompt(player, 1), npc: `miller-${i}`, system: `You are miller ${i}.` };
@@ -73,6 +84,7 @@ describe.skipIf(!hasTriton || !hasBuildPython)(
         said.push(`${text} (${usage.completion}, ${reason})`);
       }
       const { drafted = 0, accepted = 0 } = under.engine.stats().speculation ?? {};
+      expect(Math.round(heard)).toBe(drafted);
       return { said, drafted, accepted };
     }
 
@@ -203,7 +215,8 @@ except BuildFailure as failure:
       expect(await smoke('bls_credulous')).toMatch(
         /with 4 tokens guessed at once the model says .*, without '/,
       );
-      // It has failed since its third guess, in the tests above.
+      // Its first two guesses are none of a failing one, and may have been asked for above.
+      await smoke('bls_failing');
       expect(await smoke('bls_failing')).toMatch(/the draft model guesses nothing/);
     });
   },

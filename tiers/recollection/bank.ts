@@ -38,10 +38,12 @@ export interface Question {
   readonly asked: readonly string[];
 }
 
-/** How much the words before count beside those just said. */
-const beforeWeight = 0.4;
+/** How much the words before count beside those just said: "and where?" is nothing without them. */
+const beforeWeight = { few: 0.8, many: 0.4 };
 /** A wording that needs words before it is so much further off without them. */
-const alonePenalty = 0.05;
+const alonePenalty = { few: 0.15, many: 0.05 };
+/** So many words are few. */
+const fewWords = 6;
 /** And so much when other numbers are named. */
 const numbersPenalty = 0.05;
 /** So many of the nearest wordings have a say, and the less, the further off they are. */
@@ -146,9 +148,10 @@ export class Bank {
   recall(question: Question, own = true): readonly string[] {
     const numbers = numbersOf(question.words);
     const plain = normal(question.words);
+    const size = plain.split(' ').length <= fewWords ? 'few' : 'many';
     const nearest: { answer: string; score: number }[] = [];
     for (let i = 0; i < this.memories.length; i++) {
-      const near = this.scoreOf(i, question);
+      const near = this.scoreOf(i, question, size);
       // Of thousands a few dozen get further than this.
       const last = nearest[voters - 1];
       if (last && near <= last.score) continue;
@@ -175,13 +178,14 @@ export class Bank {
       .map(([answer]) => answer);
   }
 
-  private scoreOf(at: number, { vector, before }: Question): number {
+  private scoreOf(at: number, { vector, before }: Question, size: 'few' | 'many'): number {
     const alone = nearness(vector, this.vectors, at * vector.length);
     const ownBefore = this.beforeVectors.get(at);
     if (!ownBefore) return alone;
-    if (!before) return alone - alonePenalty;
-    const together = (alone + beforeWeight * nearness(before, ownBefore)) / (1 + beforeWeight);
-    return Math.max(together, alone - alonePenalty);
+    if (!before) return alone - alonePenalty[size];
+    const weight = beforeWeight[size];
+    const together = (alone + weight * nearness(before, ownBefore)) / (1 + weight);
+    return Math.max(together, alone - alonePenalty[size]);
   }
 }
 
