@@ -111,6 +111,31 @@ describe('a purse', () => {
     expect(ask('mira', 'we both want a shield')).toBe(undefined);
   });
 
+  it('goes on about what was spoken of last', () => {
+    expect(ask('edda', 'how much is it', undefined, ['Tea helps.', 'i need tea'])).toBe(
+      'A tea costs 1 gold.',
+    );
+    expect(ask('rosa', 'and for two nights?', undefined, ['A room is 4 gold.', 'whats a room'])).toBe(
+      'Two rooms cost 8 gold.',
+    );
+    expect(ask('mira', 'and five of them', undefined, ['20 gold a shield.', 'what does a shield cost'])).toBe(
+      'Five shields cost 100 gold.',
+    );
+    expect(ask('mira', 'and two?', undefined, ['30 gold for a sword.', 'what is a sword'])).toBe(
+      'Two swords cost 60 gold.',
+    );
+    expect(ask('mira', 'and two?', undefined, ['I have one brother.', 'how many brothers have you'])).toBe(
+      undefined,
+    );
+    expect(ask('rosa', 'how much', undefined, ['Yorick has one.', 'who has a boat'])).toBe(undefined);
+    expect(ask('mira', 'how much longer will you work', undefined, ['20 gold a shield.', 'a shield?'])).toBe(
+      undefined,
+    );
+    expect(ask('mira', 'how much is it', undefined, ['Swords and shields.', 'what do you sell'])).toBe(
+      undefined,
+    );
+  });
+
   it('that is too small is told to who asks for a thing, and no other', () => {
     expect(ask('mira', 'Give me a sword!', 10)).toBe(
       'No, a sword costs 30 gold and you have only 10, you are 20 short.',

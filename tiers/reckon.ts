@@ -54,12 +54,15 @@ const counting =
   /\bhow (?:much|many) (?:gold|coins?|money) (?:do i (?:still )?(?:have|own|carry|hold)|have i|is in my|i have|ive)\b|\bwhat (?:is|s) in my (?:purse|pockets?|pouch)\b|\bwhats in my (?:purse|pockets?|pouch)\b/;
 const pair =
   /\b(?:both|twice|each|apiece|there and back|over and back|come back|and back|round trip|return trip|pair of|couple of|two of us|(?:me|i) and my|my \w+ and (?:me|i)|(?:with|and) my \w+ too|my \w+ (?:comes?|rides?|crosses) (?:too|along|with me))\b/;
-const pronoun = /\b(?:it|one|that|those|these|them|this|some)\b/;
+const pronoun = /\b(?:it|one|that|those|these|them|they|this|some)\b/;
 /** Without one of these, "can I get some advice?" would be about whatever was spoken of last. */
 const money =
   /\b(?:gold|coins?|money|purse|enough|afford|pay|price|costs?|fare|change|short|missing|lack|left|keep|back|how (?:much|many|often))\b/;
 const wanting = /\b(?:give|gimme|want|take|ill have|buy|sell|bring|hand|pour|deal|like|need)\b/;
-const people = /\b(?:people|persons|heads|of us|men|friends|souls|times|nights)\b/;
+/** A price is asked and no ware is named. */
+const barePrice =
+  /^(?:and |so |ok |okay |well |then )*(?:how much(?:$| (?:is|are|does|do|for|would|then|please|now)\b)|what (?:is|s) the (?:price|cost)|whats the (?:price|cost)|the price|price|what does (?:it|that|one|this) cost|what do (?:they|those|these) cost|cost)(?:$|\b)/;
+const people = /\b(?:people|persons|heads|of us|of (?:them|those|these)|men|friends|souls|times|nights)\b/;
 /** Between a number and a ware: the number does not count the ware. */
 const parting = /^(?:for|is|are|was|to|a|an|if|with|cost|costs|on|and)$/;
 
@@ -98,9 +101,15 @@ export function reckon({ wares, words, before, own = [], gold: told }: Sum): str
   }
   if (comparing.test(text)) return heard.items.length === 2 ? compared(heard.items) : undefined;
 
-  const isCounting = heard.loose !== undefined && people.test(text);
+  const isCounting = heard.loose !== undefined && counts(text);
+  // "And how much is it?", "and for two nights?": a few words about what was spoken of last.
+  const goesOn = heard.items.length === 0 && said === undefined && isShort(text);
+  const asksPrice = goesOn && barePrice.test(text) && !/\b(?:pays?|reward|earn|weighs?)\b/.test(text);
+  const isAskedAbout = isAsked || wants || isCounting || asksPrice;
   const named =
-    heard.items.length > 0 ? heard.items : meant(text, before, wares, isAsked || wants || isCounting);
+    heard.items.length > 0
+      ? heard.items
+      : meant(text, before, wares, { isAsked: isAskedAbout, goesOn: goesOn && isCounting });
   if (named.length === 0) return undefined;
   const items = counted(named, heard, text);
   const total = items.reduce((sum, { ware, count }) => sum + ware.price * count, 0);
@@ -115,8 +124,21 @@ export function reckon({ wares, words, before, own = [], gold: told }: Sum): str
       return asks.change && !asks.enough ? left(items, total, purse) : isEnough(items, total, purse);
     }
   }
+  if (asksPrice) return sum(items, total);
   const isSum = items.length > 1 || items.some(({ count }) => count > 1);
+  const isSpokenOf = () =>
+    before.some((past) => hear(plainText(past), wares).items.some(({ ware }) => ware === items[0]!.ware));
+  if (isSum && !wants && isShort(text) && ((goesOn && isCounting) || isSpokenOf())) return sum(items, total);
   return isSum && (wants ? totalling : pricing).test(text) ? sum(items, total) : undefined;
+}
+
+/** Whether a number that stands alone counts what was spoken of: "for three of us", "and two?". */
+function counts(text: string): boolean {
+  return people.test(text) || /^(?:and |or |ok |for |what about |how about )*\S+$/.test(text);
+}
+
+function isShort(text: string): boolean {
+  return text.split(' ').length <= 6;
 }
 
 /** Lower case, one blank between words; "12gold" is two words, and "no gold" is a number. */
@@ -207,10 +229,10 @@ function meant(
   text: string,
   before: readonly string[],
   wares: readonly Ware[],
-  isAsked: boolean,
+  { isAsked, goesOn }: { readonly isAsked: boolean; readonly goesOn: boolean },
 ): readonly Item[] {
   const isBoth = /\bboth\b/.test(text);
-  if (!(isAsked && money.test(text)) && !pronoun.test(text) && !pair.test(text)) return [];
+  if (!goesOn && !(isAsked && money.test(text)) && !pronoun.test(text) && !pair.test(text)) return [];
   const spokenOf: Item[] = [];
   for (const said of before) {
     const { items } = hear(plainText(said), wares);
@@ -242,7 +264,7 @@ function purseBefore(own: readonly string[], wares: readonly Ware[]): number | u
 function counted(items: readonly Item[], { loose }: Heard, text: string): readonly Item[] {
   const [only] = items;
   if (items.length !== 1 || only!.count !== 1) return items;
-  if (loose !== undefined && loose > 1 && loose <= 100 && people.test(text))
+  if (loose !== undefined && loose > 1 && loose <= 100 && counts(text))
     return [{ ware: only!.ware, count: loose }];
   return pair.test(text) ? [{ ware: only!.ware, count: 2 }] : items;
 }
