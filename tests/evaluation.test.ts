@@ -278,7 +278,7 @@ test('questions are asked through a stack, judged, kept, and not asked twice', a
   const said: string[] = [];
   const options = {
     questions,
-    arms: [{ name: 'base', path: '' }],
+    arms: [{ name: 'learnt', path: join(root, 'npcs', 'adapters', 'oakfell.gguf') }],
     setting: await settingOf({ ...config, home: folder }, cast),
     cast,
     home: folder,
@@ -301,7 +301,7 @@ test('questions are asked through a stack, judged, kept, and not asked twice', a
 
   said.length = 0;
   const [again] = await evaluate(options);
-  expect(said).toEqual(['base: 0 questions to ask, 2 were answered before']);
+  expect(said).toEqual(['learnt: 0 questions to ask, 2 were answered before']);
   expect(again!.answers).toEqual(result!.answers);
 
   // Judged by other rules, and without what was worded anew.

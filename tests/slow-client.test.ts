@@ -39,7 +39,7 @@ test('gets the answer merged when it reads again, and nobody else notices', asyn
   const [slow, quick] = [await stack.join({ player }), await stack.join()];
   tcp(slow).pause();
   const pushed = await fill(player);
-  slow.send({ t: 'say', s: 1, npc: 'mira', text: 'Tell me of your brother.', maxTokens: 40 });
+  slow.send({ t: 'say', s: 1, npc: 'mira', text: 'What happened to your brother?', maxTokens: 40 });
   slow.send({ t: 'ping', c: 9 });
   quick.send({ t: 'say', s: 1, npc: 'bram', text: 'Good evening.', maxTokens: 40 });
   const end = (await quick.terminal(1)) as End;
