@@ -1,5 +1,5 @@
 // What recall is worth without a model: whether the facts that a prompt would tell hold what must be said, and nothing that
-// must not. The answers before the last are taken to be the first fact each. Asks no engine and judges no acts.
+// must not. An answer before the last is taken to be the last fact of its prompt. Asks no engine and judges no acts.
 
 import type { Characters } from '../npcs/characters.ts';
 import type { Turn } from '../tiers/engine.ts';

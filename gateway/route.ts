@@ -4,6 +4,7 @@
 
 import type { WorkerDirectory, WorkerEntry } from '../bus/directory.ts';
 import type { Tier } from '../bus/subjects.ts';
+import { fnv1a } from '../runtime/hash.ts';
 
 /** Assumed until a worker has measured its own. */
 const defaultPrefillMs = 8;
@@ -102,8 +103,7 @@ export class Router {
  * FNV-1a with a final mix, 32 bits.
  */
 function tieBreak(npc: string, worker: string): number {
-  let h = 0x811c9dc5;
-  for (const char of `${npc}\0${worker}`) h = Math.imul(h ^ char.codePointAt(0)!, 0x01000193);
+  let h = fnv1a(`${npc}\0${worker}`);
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   return (h ^ (h >>> 13)) >>> 0;
 }

@@ -54,8 +54,7 @@ async function recall(npc: string): Promise<void> {
   const { npcs, recall: setting } = readConfig();
   const cast = await loadCharacters(npcs);
   if (!cast.characters.has(npc)) throw new Error(`there is no character ${npc}`);
-  const recollection = await Recollection.open({ npcs, setting });
-  await recollection?.learn(cast.characters);
+  const recollection = await Recollection.learnt({ npcs, setting }, cast.characters);
   for await (const line of createInterface({ input: process.stdin })) {
     const turns = line.split('|').map((words) => words.trim());
     if (turns.every((words) => words === '')) continue;

@@ -173,8 +173,7 @@ async function checkHeldOut(cast: Characters, npcs: string): Promise<void> {
 /** What recall is worth by itself. */
 async function printFacts(questions: readonly Question[], cast: Characters, config: Config): Promise<void> {
   const npcs = resolve(repository, config.npcs);
-  const recollection = await Recollection.open({ npcs, setting: config.recall });
-  await recollection?.learn(cast.characters);
+  const recollection = await Recollection.learnt({ npcs, setting: config.recall }, cast.characters);
   const told = await factsForAll(questions, cast, recollection);
   await recollection?.close();
   for (const { question, facts, rightAt } of told) {

@@ -2,12 +2,13 @@
 // one that lies beside the characters (npcs/adapters), or the one that PARLEY_ADAPTER names. An adapter is checked
 // before llama.cpp sees it, which looks at shapes alone. Loads nothing into memory; that is llama/adapted-context.ts.
 
-import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, type Stats, unwatchFile, watchFile } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { type Stats, unwatchFile, watchFile } from 'node:fs';
 import { mkdir, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { readGgufFileInfo } from 'node-llama-cpp';
 import { z } from 'zod';
+import { fileSha256 } from '../runtime/hash.ts';
 import { EngineError } from './engine.ts';
 import type { EngineLog } from './llama/load-model.ts';
 
@@ -69,7 +70,7 @@ export class Adapters {
     if (setting === '' || setting === 'none') return undefined;
     const file = resolve(setting);
     const advice = 'Set PARLEY_ADAPTER to a .gguf file of this model, to `none`, or leave it empty.';
-    const hash = await hashOf(file).catch((error: unknown) => refuse(file, fileFault(error), advice));
+    const hash = await fileSha256(file).catch((error: unknown) => refuse(file, fileFault(error), advice));
     const { name, base } = await readMetadata(file, advice);
     if (base === undefined) {
       this.#options.log?.warn({ file }, 'the adapter does not say which model it was made for');
@@ -114,7 +115,7 @@ export class Adapters {
   async #checked(manifest: Manifest, file: string, source: Adapter['source']): Promise<Adapter> {
     await this.#mustBeBase(`${manifest.name}-${manifest.version}`, manifest.base.sha256, manifest.base.file);
     const again = 'Promote it again (npm run promote), or go back to the one before (npm run rollback).';
-    const hash = await hashOf(file).catch((error: unknown) => refuse(file, fileFault(error), again));
+    const hash = await fileSha256(file).catch((error: unknown) => refuse(file, fileFault(error), again));
     if (hash !== manifest.sha256) {
       refuse(file, `is not the file of its manifest (SHA-256 ${hash}, not ${manifest.sha256})`, again);
     }
@@ -191,14 +192,7 @@ async function readIfThere(file: string): Promise<string | undefined> {
   }
 }
 
-/** SHA-256 of a file, in hex. */
-async function hashOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(file)) hash.update(piece);
-  return hash.digest('hex');
-}
-
-/** Like `hashOf`, remembered by size and time: a model may have gigabytes. */
+/** Like `fileSha256`, remembered by size and time: a model may have gigabytes. */
 async function keptHashOf(file: string, cache: string): Promise<string> {
   const { size, mtimeMs } = await stat(file);
   const key = `${await realpath(file)} ${size} ${mtimeMs}`;
@@ -206,7 +200,7 @@ async function keptHashOf(file: string, cache: string): Promise<string> {
     .then(JSON.parse)
     .catch(() => ({}));
   if (typeof kept?.[key] === 'string') return kept[key];
-  const hash = await hashOf(file);
+  const hash = await fileSha256(file);
   // Only a help: where it cannot be written, or another process writes at the same time, it is computed again.
   const temporary = `${cache}.${randomBytes(6).toString('hex')}.tmp`;
   await mkdir(dirname(cache), { recursive: true })

@@ -153,8 +153,12 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
     count(metrics, usage);
     finish(reason);
     // The next question of this player is about it.
-    const turn = { player: words, npc: stream.text() };
-    void recallOf(character, textsToRecall({ history: [turn], words: '' }), parts);
+    if (request.memory)
+      void recallOf(
+        character,
+        textsToRecall({ history: [{ player: words, npc: stream.text() }], words }),
+        parts,
+      );
     return stoppedForGood(abort.signal) ? undefined : reason;
   } catch (error) {
     const stop = abort.signal.reason;

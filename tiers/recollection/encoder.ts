@@ -1,10 +1,9 @@
 // Turns a sentence into a vector whose direction is its meaning: a small BERT on the CPU (npcs/recall/encoder.gguf), loaded by
 // llama.cpp beside whatever engine speaks. Knows no character; what is near to what is asked in bank.ts.
 
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { LRUCache } from 'lru-cache';
 import { getLlama, LlamaLogLevel } from 'node-llama-cpp';
+import { fileSha256 } from '../../runtime/hash.ts';
 
 /** A vector of length 1, a byte for each dimension: 127 is 1. */
 export type Vector = Int8Array;
@@ -26,7 +25,7 @@ const kept = 2_048;
 /** Loads an encoder. Rejects with an Error that names a file that is none. */
 export async function openEncoder(file: string): Promise<Encoder> {
   const [sha256, llama] = await Promise.all([
-    hashOf(file),
+    fileSha256(file),
     getLlama({
       gpu: false,
       build: 'never',
@@ -75,10 +74,4 @@ export function nearness(a: Vector, b: Vector, from = 0): number {
 function toVector(values: readonly number[]): Vector {
   const length = Math.hypot(...values) || 1;
   return Int8Array.from(values, (value) => Math.round((value / length) * 127));
-}
-
-async function hashOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const part of createReadStream(file)) hash.update(part as Buffer);
-  return hash.digest('hex');
 }

@@ -37,7 +37,7 @@ export interface RecollectionOptions {
 }
 
 /** Where the encoder and its vectors lie, in the folder of the characters. */
-export const recallFolder = 'recall';
+const recallFolder = 'recall';
 
 /** Words with what was recalled at them, over all conversations. */
 const keptRecalls = 4_096;
@@ -60,6 +60,16 @@ export class Recollection {
   static async open(options: RecollectionOptions): Promise<Recollection | undefined> {
     const file = await encoderFile(options);
     return file === undefined ? undefined : new Recollection(options, await openEncoder(file));
+  }
+
+  /** One that has learnt these characters, for what can wait for it. */
+  static async learnt(
+    options: RecollectionOptions,
+    characters: ReadonlyMap<string, Character>,
+  ): Promise<Recollection | undefined> {
+    const recollection = await Recollection.open(options);
+    await recollection?.learn(characters);
+    return recollection;
   }
 
   /** Makes the banks of these characters; the ones there are stay in use meanwhile. Never rejects. */

@@ -1,0 +1,13 @@
+// The answer to a sum, of gold or of what was counted, where words ask for one: reckoned by the program, not by the model.
+
+import type { Character } from '../npcs/characters.ts';
+import { reckon, type Sum } from './reckon.ts';
+import { reckonCount } from './reckon-counts.ts';
+
+/** As the character can say it; undefined where none is asked for, or where it is not clear what is meant. */
+export function sumOf(
+  { wares, counts }: Pick<Character, 'wares' | 'counts'>,
+  said: Omit<Sum, 'wares'>,
+): string | undefined {
+  return reckon({ wares, ...said }) ?? reckonCount(counts, said.words);
+}
