@@ -48,9 +48,9 @@ const characterFile = z.strictObject({
     .array(z.strictObject({ player: line(500), npc: line(1_000) }))
     .max(16)
     .default([]),
-  /** What has a price: sums of gold are reckoned with it (tiers/reckon.ts), since small models cannot. */
+  /** What has a price: sums of gold are reckoned with it (tiers/sums/gold.ts), since small models cannot. */
   wares: z.array(wareSchema).max(32).default([]),
-  /** What the character has counted; how many are left or how many more there are is reckoned (tiers/reckon-counts.ts). */
+  /** What the character has counted; how many are left or how many more there are is reckoned (tiers/sums/). */
   counts: z.array(countSchema).max(16).default([]),
   /** What the character may do. */
   acts: z.array(actSchema).max(32).default([]),

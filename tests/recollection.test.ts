@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadCharacters } from '../npcs/characters.ts';
 import { readExchanges } from '../npcs/read-exchanges.ts';
-import { reckon } from '../tiers/reckon.ts';
+import { reckon } from '../tiers/sums/gold.ts';
 import { Bank, type Memory, memoriesOf } from '../tiers/recollection/bank.ts';
 import { type Encoder, nearness, openEncoder } from '../tiers/recollection/encoder.ts';
 import { Recollection, vectorsFile } from '../tiers/recollection/recollection.ts';

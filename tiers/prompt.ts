@@ -10,7 +10,7 @@ import type { Prompt, Turn } from './engine.ts';
 import { reminders, type StateLines } from './recall.ts';
 import { exchangeText } from './recollection/bank.ts';
 import type { Recall } from './recollection/recollection.ts';
-import { sumOf } from './sums.ts';
+import { sumOf } from './sums/sums.ts';
 
 export type PromptCharacter = Pick<
   Character,

@@ -1,12 +1,12 @@
 // Sums of gold by the hundred, made out of the wares of the characters: is it enough, what is short, what do two cost, what
-// comes back, and who is too poor gets nothing. The answers are those that are reckoned (tiers/reckon.ts): what is learnt is to
+// comes back, and who is too poor gets nothing. The answers are those that are reckoned (tiers/sums/gold.ts): what is learnt is to
 // repeat them. Authors write the rest (npcs/exchanges).
 
 import type { Character } from '../npcs/characters.ts';
 import type { Row } from '../npcs/exchange.ts';
 import type { Authored } from '../npcs/read-exchanges.ts';
 import type { Ware } from '../npcs/wares.ts';
-import { reckon } from '../tiers/reckon.ts';
+import { reckon } from '../tiers/sums/gold.ts';
 
 /** Each is asked with a purse that is told by the player. */
 const byWords = [

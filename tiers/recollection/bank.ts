@@ -7,7 +7,7 @@ import type { Kind } from '../../npcs/exchange.ts';
 import { figures, normal } from '../../npcs/figures.ts';
 import type { Authored } from '../../npcs/read-exchanges.ts';
 import { fnv1a } from '../../runtime/hash.ts';
-import { sumOf } from '../sums.ts';
+import { sumOf } from '../sums/sums.ts';
 import { nearness, type Vector } from './encoder.ts';
 
 /** One authored wording. */

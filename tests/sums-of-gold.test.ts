@@ -6,7 +6,7 @@ import { type Characters, loadCharacters } from '../npcs/characters.ts';
 import { figures } from '../npcs/figures.ts';
 import { readExchanges } from '../npcs/read-exchanges.ts';
 import { buildPrompt } from '../tiers/prompt.ts';
-import { reckon } from '../tiers/reckon.ts';
+import { reckon } from '../tiers/sums/gold.ts';
 
 const npcs = join(import.meta.dirname, '..', 'npcs');
 let cast: Characters;
@@ -136,6 +136,34 @@ describe('a purse', () => {
     );
   });
 
+  it('is spent on as many as it buys, if that is asked', () => {
+    expect(ask('mira', 'how many repairs could i pay with my gold', 18)).toBe(
+      'For 18 gold you get three repairs, and 3 gold is left.',
+    );
+    expect(ask('tobin', 'how many loaves do you bake a day', 12)).toBe(undefined);
+    expect(ask('mira', 'how many swords have you made', 12)).toBe(undefined);
+  });
+
+  it('is what a bare number means where it must be one', () => {
+    expect(ask('mira', 'is twenty enough for a shield')).toContain('just enough');
+    expect(ask('mira', 'would 25 do for a sword?')).toContain('5 short');
+    expect(ask('mira', 'change from a 50 for a shield?')).toContain('30 gold is left');
+    expect(ask('edda', 'got 9 gold here and want three salves, works?')).toContain('just enough');
+  });
+
+  it('by itself holds what was not given away', () => {
+    expect(ask('bram', 'i have 9 gold and give 3 to a beggar, how much is left')).toBe(
+      'Then 6 gold is left.',
+    );
+    expect(ask('bram', 'if i find 5 more gold how much do i have then', 12)).toBe('Then you have 17 gold.');
+    expect(ask('bram', 'I lose 4 coins to a thief, what is left?', 3)).toBe(
+      'You cannot, you have only 3 gold.',
+    );
+    expect(ask('bram', 'How many coins are in my purse?', 0)).toBe('You have no gold.');
+    expect(ask('bram', 'how much gold did the goblins steal', 12)).toBe(undefined);
+    expect(ask('tobin', 'if i buy two loaves how much gold do i still have', 12)).toContain('8 gold is left');
+  });
+
   it('that is too small is told to who asks for a thing, and no other', () => {
     expect(ask('mira', 'Give me a sword!', 10)).toBe(
       'No, a sword costs 30 gold and you have only 10, you are 20 short.',
@@ -168,6 +196,34 @@ describe('a sum', () => {
     ],
   ])('%s: %s', (npc, words, says) => {
     expect(ask(npc, words)).toBe(says);
+  });
+
+  it.each([
+    ['yorick', 'me my wife and five kids, whats that to cross', 'Seven crossings cost 7 gold.'],
+    ['yorick', 'party of five, how much to cross', 'Five crossings cost 5 gold.'],
+    ['yorick', 'how much for two', 'Two crossings cost 2 gold.'],
+    ['yorick', 'every day once over and once back, for five days. sum?', 'Ten crossings cost 10 gold.'],
+    [
+      'edda',
+      'for my six brothers a tea each and a salve for me. sum?',
+      'Six teas and a salve cost 9 gold together.',
+    ],
+    [
+      'rosa',
+      'a stew and an ale for the three of us, total?',
+      'Three bowls of stew and three mugs of ale cost 9 gold together.',
+    ],
+    ['rosa', 'we are 2, two nights each his own room. total pls', 'Four rooms cost 16 gold.'],
+    ['tobin', 'one loaf a day for a whole week, what do i pay', 'Seven loaves of bread cost 14 gold.'],
+    ['tobin', 'half a dozen loaves, what does that make', 'Six loaves of bread cost 12 gold.'],
+  ])('for several: %s: %s', (npc, words, says) => {
+    expect(ask(npc, words)).toBe(says);
+  });
+
+  it('counts nobody who pays nothing', () => {
+    expect(ask('rosa', 'me and my wife need a room, how much')).toBe(undefined);
+    expect(ask('yorick', 'me and my brother fought goblins', 12)).toBe(undefined);
+    expect(ask('yorick', 'my wife is sick', 3)).toBe(undefined);
   });
 
   it.each([

@@ -1,0 +1,184 @@
+// Sums of gold, reckoned and not guessed: is a purse enough, what is missing, what is left, what do several things cost.
+// A small model repeats a sum that it is told and gets one wrong that it makes itself. Reads words by rules; knows no
+// model and says nothing where it is not sure what is asked.
+
+import type { Ware } from '../../npcs/wares.ts';
+import { change, countedFor, type Heard, having, hear, type Item, isMany, plainText } from './heard.ts';
+import { reckonPurse } from './purse.ts';
+import { affordable, asMany, compared, isEnough, left, sum, tooLittle } from './told.ts';
+
+export interface Sum {
+  readonly wares: readonly Ware[];
+  /** What the player says now. */
+  readonly words: string;
+  /** What player and character said before, newest first: what "it" is. */
+  readonly before: readonly string[];
+  /** What of it the player said: a purse that was named already. */
+  readonly own?: readonly string[];
+  /** The purse as the game tells it, in gold. */
+  readonly gold?: number | undefined;
+}
+
+const enough =
+  /\b(?:enough|afford|can i (?:buy|get|pay|have|take|cross|eat|sleep|stay)|could i (?:buy|get|pay|have|take|cross)|(?:do|will|would|does|can|is) (?:that|it|this|they|my \w+|(?!(?:i|you|u|we|they|he|she) )\w+(?: gold| coins?)?) (?:do|cover|buy|get|pay)(?= |$)(?! (?:you|u|i)\b)|covers?|suffice|sufficient|short|missing|lack|in reach|good for|get me|buys? me|gets me|have (?:i )?the (?:gold|money|coin|coins)|how much more|will do)\b/;
+const several =
+  /\bhow (?:many|often)\b(?! (?:gold|coins?|pieces|money)\b)|\bwhat (?:does|do|will|can) \S+ (?:gold|coins?) (?:buy|get)\b/;
+/** "Three loaves for 3 gold?", "would 19 gold buy it": asked like this, the gold is what the player would pay. */
+const offered = /\b(?:for|will|would|can|could|do|does) (?:\S+ ){1,2}(?:gold|coins?)\b/;
+/** Words of somebody who wants to know what things cost together. */
+const pricing =
+  /\b(?:how much|what|whats|costs?|price|pay|together|total|comes? to|sum|makes?|charge|owe|plus)\b/;
+/** And of somebody who asks for them and wants to know it first. */
+const totalling =
+  /\bhow much\b|\b(?:comes?|come) to\b|\bwhat (?:do|would|will) (?:you|u|i) (?:want|take|ask|pay|owe|charge)\b|\btotal\b/;
+const choosing = /\b(?:which|what (?:can|could|would|do|else|all)|or)\b/;
+const comparing = /\b(?:than|difference|as much as|cheaper|cheapest|dearer|costs more|more expensive)\b/;
+/** "Got nine gold and want three salves, works?" */
+const isFine = /\b(?:works?|ok|okay|alright|possible|fine|good)$/;
+/** What the player has shall be spent. */
+const itsOwn = /\b(?:my|afford|spend|can i|could i|may i|might i)\b/;
+const pronoun = /\b(?:it|one|that|those|these|them|they|this|some)\b/;
+/** Without one of these, "can I get some advice?" would be about whatever was spoken of last. */
+const money =
+  /\b(?:gold|coins?|money|purse|enough|afford|pay|price|costs?|fare|change|short|missing|lack|left|keep|back|how (?:much|many|often))\b/;
+const wanting = /\b(?:give|gimme|want|take|ill have|buy|sell|bring|hand|pour|deal|like|need)\b/;
+/** A price is asked and no ware is named. */
+const barePrice =
+  /^(?:and |so |ok |okay |well |then )*(?:how much(?:$| (?:is|are|does|do|for|would|then|please|now)\b)|what (?:is|s) the (?:price|cost)|whats the (?:price|cost)|the price|price|what does (?:it|that|one|this) cost|what do (?:they|those|these) cost|cost)(?:$|\b)/;
+/** How a few words go on about what was spoken of. */
+const going = /^(?:and|or|ok|for|with|what about|how about)\b/;
+const ofThem = /\bof (?:them|those|these)\b/;
+
+/**
+ * The answer to a sum of gold as the character can say it, or undefined where none is asked for, or where the ware or the
+ * purse is not clear.
+ */
+export function reckon({ wares, words, before, own = [], gold: told }: Sum): string | undefined {
+  const text = plainText(words);
+  const heard = hear(text, wares);
+  const owned = heard.items.length === 0 ? reckonPurse(words, told ?? purseBefore(own, wares)) : undefined;
+  if (owned !== undefined || wares.length === 0) return owned;
+  const isQuestion = /\?\s*$/.test(words) || /^(?:can|could|is|are|will|would|do|does)\b/.test(text);
+  const asks = {
+    enough:
+      enough.test(text) ||
+      (isQuestion && offered.test(text)) ||
+      (heard.purse !== undefined && isFine.test(text)),
+    change: change.test(text),
+    several: several.test(text) && (heard.purse !== undefined || itsOwn.test(text)),
+  };
+  // Who asks for a thing is told when the purse is too small, and nothing else: handing it over is the character's part.
+  const wants = wanting.test(text) && heard.items.length > 0;
+  const isAsked = asks.enough || asks.change || asks.several;
+  // A price that is claimed ("a sword is 20 gold, right?") and an offer ("18 for it?") are no purse.
+  // "Is twenty enough for a shield": no word says what twenty are.
+  const meantPurse = asks.enough && !isMany(heard) ? heard.loose : undefined;
+  const said = isAsked || having.test(text) ? (heard.purse ?? meantPurse) : undefined;
+  const purse = said ?? told ?? purseBefore(own, wares);
+
+  if (
+    purse !== undefined &&
+    choosing.test(text) &&
+    (isAsked || said !== undefined) &&
+    wares.length > 1 &&
+    !asks.change
+  ) {
+    const among = heard.items.length > 1 ? heard.items.map(({ ware }) => ware) : wares;
+    if (heard.items.length !== 1) return affordable(among, purse);
+  }
+  if (comparing.test(text)) return heard.items.length === 2 ? compared(heard.items) : undefined;
+
+  const isCounting = isMany(heard)
+    ? pricing.test(text) || going.test(text)
+    : said !== heard.loose && heard.loose !== undefined && counts(text);
+  // "And how much is it?", "and for two nights?": a few words about what was spoken of last.
+  const goesOn = heard.items.length === 0 && said === undefined && isShort(text);
+  const asksPrice = goesOn && barePrice.test(text) && !/\b(?:pays?|reward|earn|weighs?)\b/.test(text);
+  const isAskedAbout = isAsked || wants || isCounting || asksPrice;
+  const named =
+    heard.items.length > 0
+      ? heard.items
+      : meant(text, before, wares, {
+          isAsked: isAskedAbout,
+          goesOn: goesOn && isCounting,
+          isForMany: isMany(heard),
+        });
+  if (named.length === 0) return undefined;
+  const items = counted(named, heard, text);
+  const total = items.reduce((sum, { ware, count }) => sum + ware.price * count, 0);
+
+  if (asks.several && purse !== undefined && !isMany(heard) && items.length === 1 && total > 0)
+    return asMany(items[0]!.ware, purse);
+  if (purse !== undefined) {
+    if (wants && !asks.enough && !asks.change)
+      return purse < total ? tooLittle(items, total, purse) : undefined;
+    if (isAsked || said !== undefined) {
+      if (purse < total) return tooLittle(items, total, purse);
+      return asks.change && !asks.enough ? left(items, total, purse) : isEnough(items, total, purse);
+    }
+  }
+  if (asksPrice) return sum(items, total);
+  const isSum = items.length > 1 || items.some(({ count }) => count > 1);
+  const isSpokenOf = () =>
+    before.some((past) => hear(plainText(past), wares).items.some(({ ware }) => ware === items[0]!.ware));
+  if (isSum && !wants && isShort(text) && ((goesOn && isCounting) || isSpokenOf())) return sum(items, total);
+  return isSum && (wants ? totalling : pricing).test(text) ? sum(items, total) : undefined;
+}
+
+/** Whether a number that stands alone counts what was spoken of: "for three of us", "and two?". */
+function counts(text: string): boolean {
+  return ofThem.test(text) || /^(?:and |or |ok |for |what about |how about |how much )*\S+$/.test(text);
+}
+
+function isShort(text: string): boolean {
+  return text.split(' ').length <= 6;
+}
+
+/** What is meant where nothing is named: what was spoken of last, or all that there is to buy. */
+function meant(
+  text: string,
+  before: readonly string[],
+  wares: readonly Ware[],
+  {
+    isAsked,
+    goesOn,
+    isForMany,
+  }: { readonly isAsked: boolean; readonly goesOn: boolean; readonly isForMany: boolean },
+): readonly Item[] {
+  const isBoth = /\bboth\b/.test(text);
+  if (!goesOn && !(isAsked && money.test(text)) && !pronoun.test(text) && !isForMany) return [];
+  const spokenOf: Item[] = [];
+  for (const said of before) {
+    const { items } = hear(plainText(said), wares);
+    for (const { ware } of items)
+      if (!spokenOf.some((other) => other.ware === ware)) spokenOf.push({ ware, count: 1 });
+    if (spokenOf.length > 0 && !isBoth) break;
+  }
+  if (isBoth && wares.length > 1) {
+    if (spokenOf.length === 2) return spokenOf;
+    return wares.length === 2 ? wares.map((ware) => ({ ware, count: 1 })) : [];
+  }
+  // A list of wares names none of them.
+  if (spokenOf.length === 1) return spokenOf;
+  return wares.length === 1 && (money.test(text) || isForMany) ? [{ ware: wares[0]!, count: 1 }] : [];
+}
+
+/** A purse that the player has named before. */
+function purseBefore(own: readonly string[], wares: readonly Ware[]): number | undefined {
+  for (const said of own) {
+    const text = plainText(said);
+    const isPlayers = /\b(?:i|ive|im|my|me)\b/.test(text);
+    const { purse } = hear(text, wares);
+    if (isPlayers && purse !== undefined) return purse;
+  }
+  return undefined;
+}
+
+/** A number that counts nothing else counts the only ware: "and five of them"; for how many people and days besides. */
+function counted(named: readonly Item[], heard: Heard, text: string): readonly Item[] {
+  const items = countedFor(named, heard, text);
+  const [only] = items;
+  const { loose } = heard;
+  if (items.length !== 1 || only!.count !== 1 || loose === undefined) return items;
+  return loose > 1 && loose <= 100 && counts(text) ? [{ ware: only!.ware, count: loose }] : items;
+}
