@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadCharacters } from '../npcs/characters.ts';
 import { readExchanges } from '../npcs/read-exchanges.ts';
-import { reckon } from '../tiers/sums/gold.ts';
 import { Bank, type Memory, memoriesOf } from '../tiers/recollection/bank.ts';
 import { type Encoder, nearness, openEncoder } from '../tiers/recollection/encoder.ts';
 import { Recollection, vectorsFile } from '../tiers/recollection/recollection.ts';
 import { keyOf, readVectors, writeVectors } from '../tiers/recollection/vectors.ts';
+import { reckon } from '../tiers/sums/gold.ts';
 
 const npcs = new URL('../npcs/', import.meta.url).pathname;
 const shipped = join(npcs, 'recall', 'encoder.gguf');
