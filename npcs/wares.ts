@@ -11,6 +11,8 @@ export const wareSchema = z.strictObject({
   price: z.number().int().min(0).max(1_000_000),
   /** Several people share one: a room for two costs what a room for one does, unless each wants their own. */
   shared: z.boolean().default(false),
+  /** Work, and no thing: "both" and "one of each" do not mean it. */
+  service: z.boolean().default(false),
   /** Words for it; their endings do not count. The name itself need not be among them. */
   called: z.array(z.string().trim().min(1).max(40)).max(16).default([]),
 });

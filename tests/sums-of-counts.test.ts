@@ -62,7 +62,7 @@ it('goes on about what was spoken of', () => {
 describe('what comes to more with time', () => {
   const hour = { name: 'hour', many: 'hours', count: 1, per: 'way' as const, about: ['mine'] };
   const loaf = { name: 'loaf', many: 'loaves', count: 2, per: 'day' as const, about: ['guard'] };
-  const bread = { name: 'bread', price: 2, shared: false, called: ['loaf'] };
+  const bread = { name: 'bread', price: 2, shared: false, service: false, called: ['loaf'] };
   const ask = (words: string, before: readonly string[] = []) =>
     reckonRate({ counts: [hour, loaf], wares: [bread] }, words, before);
 

@@ -96,18 +96,28 @@ export function exchangeText({ player, npc }: { player: string; npc: string }): 
 }
 
 interface Kept extends Memory {
+  /** Which of the bank's wordings, and which of its exchanges before; −1 for none. */
+  readonly at: number;
+  readonly beforeAt: number;
+  readonly conditions: readonly (readonly [name: string, value: StateFacts[string]])[];
+}
+
+/** What is known of one wording. Many memories have the same: what may follow on several things is written with each. */
+interface Wording {
   readonly numbers: string;
   readonly plain: string;
-  readonly conditions: readonly (readonly [name: string, value: StateFacts[string]])[];
 }
 
 /** The memories of one character with their vectors. */
 export class Bank {
   private readonly memories: readonly Kept[];
+  private readonly wordings: readonly Wording[];
   /** The vectors one after the other: thousands are read from end to end for every question. */
   private readonly vectors: Vector;
-  /** Of what was said before each, by the place of the memory. */
-  private readonly beforeVectors: ReadonlyMap<number, Vector>;
+  private readonly beforeVectors: Vector;
+  /** How near each is to what was asked last; of use in one look alone. */
+  private readonly near: Float32Array;
+  private readonly beforeNear: Float32Array;
   private readonly refusals: readonly string[];
 
   /** `vectorOf` knows every text of the memories. `refusals`: what is said to questions that nothing is near to. */
@@ -117,18 +127,19 @@ export class Bank {
     refusals: readonly string[] = [],
   ) {
     this.refusals = refusals;
-    this.memories = memories.map((memory) => ({
+    const words = new Map<string, number>();
+    const befores = new Map<string, number>();
+    this.memories = unlike(memories).map((memory) => ({
       ...memory,
-      numbers: numbersOf(memory.words),
-      plain: normal(memory.words),
+      at: numbered(words, memory.words),
+      beforeAt: memory.before === undefined ? -1 : numbered(befores, memory.before),
       conditions: Object.entries(memory.state),
     }));
-    const vectors = memories.map(({ words }) => vectorOf(words));
-    this.vectors = new Int8Array(vectors.length * (vectors[0]?.length ?? 0));
-    for (const [i, vector] of vectors.entries()) this.vectors.set(vector, i * vector.length);
-    this.beforeVectors = new Map(
-      memories.flatMap(({ before }, i) => (before === undefined ? [] : [[i, vectorOf(before)]])),
-    );
+    this.wordings = [...words.keys()].map((text) => ({ numbers: numbersOf(text), plain: normal(text) }));
+    this.vectors = inOne([...words.keys()].map(vectorOf));
+    this.beforeVectors = inOne([...befores.keys()].map(vectorOf));
+    this.near = new Float32Array(words.size);
+    this.beforeNear = new Float32Array(befores.size);
   }
 
   /** Whether an answer is one to a question that nothing written is near to. */
@@ -145,18 +156,26 @@ export class Bank {
     const numbers = numbersOf(question.words);
     const plain = normal(question.words);
     const size = plain.split(' ').length <= fewWords ? 'few' : 'many';
-    const nearest: { answer: string; score: number }[] = [];
-    for (let i = 0; i < this.memories.length; i++) {
-      const near = this.scoreOf(i, question, size);
+    this.compare(question, numbers);
+    const nearest: { memory: Kept; score: number }[] = [];
+    for (const memory of this.memories) {
+      const score = this.scoreOf(memory, question.before !== undefined, size);
       // Of thousands a few dozen get further than this.
       const last = nearest[voters - 1];
-      if (last && near <= last.score) continue;
-      const memory = this.memories[i]!;
-      const score = near - (memory.numbers === numbers ? 0 : numbersPenalty);
       if (last && score <= last.score) continue;
-      if (!holds(memory, question, { numbers, plain }) || (!own && memory.plain === plain)) continue;
+      const wording = this.wordings[memory.at]!;
+      if (!holds(memory, wording, question, { numbers, plain }) || (!own && wording.plain === plain))
+        continue;
+      // What is written behind several things has one vote.
+      const same = nearest.findIndex(
+        (other) => other.memory.at === memory.at && other.memory.answer === memory.answer,
+      );
+      if (same >= 0) {
+        if (nearest[same]!.score >= score) continue;
+        nearest.splice(same, 1);
+      }
       const at = nearest.findIndex((other) => score > other.score);
-      nearest.splice(at < 0 ? nearest.length : at, 0, { answer: memory.answer, score });
+      nearest.splice(at < 0 ? nearest.length : at, 0, { memory, score });
       if (nearest.length > voters) nearest.pop();
     }
     const best = nearest[0];
@@ -164,7 +183,10 @@ export class Bank {
     if (best.score < unfamiliar && this.refusals.length > 0 && isQuestion(question.words))
       return [this.refusals[pick(plain, this.refusals.length)]!];
     const votes = new Map<string, number>();
-    for (const { answer, score } of nearest)
+    for (const {
+      memory: { answer },
+      score,
+    } of nearest)
       votes.set(answer, (votes.get(answer) ?? 0) + Math.exp((score - best.score) / fade));
     const elected = [...votes].sort(([, a], [, b]) => b - a);
     return elected
@@ -173,25 +195,61 @@ export class Bank {
       .map(([answer]) => answer);
   }
 
-  private scoreOf(at: number, { vector, before }: Question, size: 'few' | 'many'): number {
-    const alone = nearness(vector, this.vectors, at * vector.length);
-    const ownBefore = this.beforeVectors.get(at);
-    if (!ownBefore) return alone;
-    if (!before) return alone - alonePenalty[size];
+  /** How near every wording, and every exchange before, is to what is asked. */
+  private compare({ vector, before }: Question, numbers: string): void {
+    const { length } = vector;
+    for (const [i, wording] of this.wordings.entries())
+      this.near[i] =
+        nearness(vector, this.vectors, i * length) - (wording.numbers === numbers ? 0 : numbersPenalty);
+    if (before)
+      for (let i = 0; i < this.beforeNear.length; i++)
+        this.beforeNear[i] = nearness(before, this.beforeVectors, i * length);
+  }
+
+  private scoreOf({ at, beforeAt }: Kept, hasBefore: boolean, size: 'few' | 'many'): number {
+    const alone = this.near[at]!;
+    if (beforeAt < 0) return alone;
+    if (!hasBefore) return alone - alonePenalty[size];
     const weight = beforeWeight[size];
-    const together = (alone + weight * nearness(before, ownBefore)) / (1 + weight);
+    const together = (alone + weight * this.beforeNear[beforeAt]!) / (1 + weight);
     return Math.max(together, alone - alonePenalty[size]);
   }
 }
 
+/** Each once: a table of follow-ups has its first turn in every row. */
+function unlike(memories: readonly Memory[]): readonly Memory[] {
+  const all = new Map<string, Memory>();
+  for (const memory of memories) {
+    const { words, before, answer, state, gold } = memory;
+    const key = JSON.stringify([words, before, answer, state, gold]);
+    if (!all.has(key)) all.set(key, memory);
+  }
+  return [...all.values()];
+}
+
+/** The number of a text, a new one if it has none. */
+function numbered(numbers: Map<string, number>, text: string): number {
+  const known = numbers.get(text);
+  if (known !== undefined) return known;
+  numbers.set(text, numbers.size);
+  return numbers.size - 1;
+}
+
+function inOne(vectors: readonly Vector[]): Vector {
+  const all = new Int8Array(vectors.length * (vectors[0]?.length ?? 0));
+  for (const [i, vector] of vectors.entries()) all.set(vector, i * vector.length);
+  return all;
+}
+
 /** Whether an answer fits to what the game tells, and to the numbers and names in the words. */
 function holds(
-  { state, conditions, gold, does, kind, needs, numbers: own }: Kept,
+  { state, conditions, gold, does, kind, needs }: Kept,
+  wording: Wording,
   { told, asked }: Question,
-  { numbers, plain }: Pick<Kept, 'numbers' | 'plain'>,
+  { numbers, plain }: Wording,
 ): boolean {
   // Of other numbers the sum is another.
-  if (kind === 'sum' && own !== numbers) return false;
+  if (kind === 'sum' && wording.numbers !== numbers) return false;
   if (needs.some((word) => !` ${plain} `.includes(` ${word} `))) return false;
   if (conditions.some(([name, value]) => told[name] !== value)) return false;
   if (asked.some((name) => !(name in state))) return false;

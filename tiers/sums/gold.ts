@@ -20,14 +20,18 @@ export interface Sum {
 }
 
 const enough =
-  /\b(?:enough|afford|can i (?:buy|get|pay|have|take|cross|eat|sleep|stay)|could i (?:buy|get|pay|have|take|cross)|(?:do|will|would|does|can|is) (?:that|it|this|they|my \w+|(?!(?:i|you|u|we|they|he|she) )\w+(?: gold| coins?)?) (?:do|cover|buy|get|pay)(?= |$)(?! (?:you|u|i)\b)|covers?|suffice|sufficient|short|missing|lack|in reach|good for|get me|buys? me|gets me|have (?:i )?the (?:gold|money|coin|coins)|how much more|will do)\b/;
-const several =
-  /\bhow (?:many|often)\b(?! (?:gold|coins?|pieces|money)\b)|\bwhat (?:does|do|will|can) \S+ (?:gold|coins?) (?:buy|get)\b/;
+  /\b(?:enough|too (?:little|few)|afford|can i (?:buy|get|pay|have|take|cross|eat|sleep|stay)|could i (?:buy|get|pay|have|take|cross)|(?:do|will|would|does|can|is) (?:that|it|this|they|my \w+|(?!(?:i|you|u|we|they|he|she) )\w+(?: gold| coins?)?) (?:do|cover|buy|get|pay)(?= |$)(?! (?:you|u|i)\b)|covers?|suffice|sufficient|short|missing|lack|in reach|good for|get me|buys? me|gets me|have (?:i )?the (?:gold|money|coin|coins)|how much more|will do)\b/;
+const several = /\bhow (?:many|often)\b(?! (?:gold|coins?|pieces|money)\b)|\b(?:gold|coins?) whats that in\b/;
+/** "What do I get for four gold?" */
+const buying =
+  /\bwhat (?:can|do|could|would|will) i (?:get|buy|have|take) (?:for|with)\b|\bwhat(?:ll)? (?:(?:does|do|will|would|can|could) )?(?:\S+ ){1,2}(?:gold|coins?) (?:buy|get)\b/;
+/** The player sells, and these buy nothing. */
+const selling = /\b(?:give|pay) me\b.*\bfor my\b|\bbuy my\b|\bsell (?:you|u) my\b/;
 /** "Three loaves for 3 gold?", "would 19 gold buy it": asked like this, the gold is what the player would pay. */
 const offered = /\b(?:for|will|would|can|could|do|does) (?:\S+ ){1,2}(?:gold|coins?)\b/;
 /** Words of somebody who wants to know what things cost together. */
 const pricing =
-  /\b(?:how much|what|whats|costs?|price|pay|together|total|comes? to|sum|makes?|charge|owe|plus)\b/;
+  /\b(?:how much|how many (?:gold|coins?)|what|whats|costs?|price|pay|together|total|comes? to|sum|tally|makes?|charge|owe|plus)\b/;
 /** And of somebody who asks for them and wants to know it first. */
 const totalling =
   /\bhow much\b|\b(?:comes?|come) to\b|\bwhat (?:do|would|will) (?:you|u|i) (?:want|take|ask|pay|owe|charge)\b|\btotal\b/;
@@ -36,7 +40,8 @@ const comparing = /\b(?:than|difference|as much as|cheaper|cheapest|dearer|costs
 /** "Got nine gold and want three salves, works?" */
 const isFine = /\b(?:works?|ok|okay|alright|possible|fine|good)$/;
 /** What the player has shall be spent. */
-const itsOwn = /\b(?:my|afford|spend|can i|could i|may i|might i)\b/;
+const itsOwn =
+  /\b(?:my|afford|spend|(?:can|could|may|might|do|would|will) i|is that|(?:for|with|will|would) (?:that|it|this)|take home|if i had)\b/;
 const pronoun = /\b(?:it|one|that|those|these|them|they|this|some)\b/;
 /** Without one of these, "can I get some advice?" would be about whatever was spoken of last. */
 const money =
@@ -45,6 +50,14 @@ const wanting = /\b(?:give|gimme|want|take|ill have|buy|sell|bring|hand|pour|dea
 /** A price is asked and no ware is named. */
 const barePrice =
   /^(?:and |so |ok |okay |well |then )*(?:how much(?:$| (?:is|are|does|do|for|would|then|please|now)\b)|what (?:is|s) the (?:price|cost)|whats the (?:price|cost)|the price|price|what does (?:it|that|one|this) cost|what do (?:they|those|these) cost|cost)(?:$|\b)/;
+/** "Two loaves? A day?" asks about no price. */
+const aDay = /\b(?:a|per|each|every) day\b/;
+/** A thing that is not sold here: "enough for a sword", asked of a ferryman. */
+const otherThing =
+  /\b(?:for|buy|get|afford|costs?) (?:a|an|the|some|one|her|his|their) (?!other|way|whole|lot|few|gold|coin|night|day|man|woman|person|child|kid|friend|wife)\w+/;
+/** What is elsewhere, or another's, where the talk was not about what is sold here. */
+const elsewhere =
+  /\b(?:there|they|them|he|she|her|his|their|that|it|those)\b|^(?:and )?(?:how much|whats the price|what is the price|the price|how much would i need)$/;
 /** How a few words go on about what was spoken of. */
 const going = /^(?:and|or|ok|for|with|what about|how about)\b/;
 const ofThem = /\bof (?:them|those|these)\b/;
@@ -55,7 +68,8 @@ const ofThem = /\bof (?:them|those|these)\b/;
  */
 export function reckon({ wares, words, before, own = [], gold: told }: Sum): string | undefined {
   const text = plainText(words);
-  const heard = hear(text, wares);
+  if (selling.test(text)) return undefined;
+  const heard = withGroup(hear(text, wares), text, own, wares);
   const owned = heard.items.length === 0 ? reckonPurse(words, told ?? purseBefore(own, wares)) : undefined;
   if (owned !== undefined || wares.length === 0) return owned;
   const isQuestion = /\?\s*$/.test(words) || /^(?:can|could|is|are|will|would|do|does)\b/.test(text);
@@ -66,19 +80,20 @@ export function reckon({ wares, words, before, own = [], gold: told }: Sum): str
       (heard.purse !== undefined && isFine.test(text)),
     change: change.test(text),
     several: several.test(text) && (heard.purse !== undefined || itsOwn.test(text)),
+    buying: buying.test(text),
   };
   // Who asks for a thing is told when the purse is too small, and nothing else: handing it over is the character's part.
   const wants = wanting.test(text) && heard.items.length > 0;
-  const isAsked = asks.enough || asks.change || asks.several;
+  const isAsked = asks.enough || asks.change || asks.several || asks.buying;
   // A price that is claimed ("a sword is 20 gold, right?") and an offer ("18 for it?") are no purse.
   // "Is twenty enough for a shield": no word says what twenty are.
-  const meantPurse = asks.enough && !isMany(heard) ? heard.loose : undefined;
+  const meantPurse = asks.enough || asks.several || asks.buying ? heard.loose : undefined;
   const said = isAsked || having.test(text) ? (heard.purse ?? meantPurse) : undefined;
   const purse = said ?? told ?? purseBefore(own, wares);
 
   if (
     purse !== undefined &&
-    choosing.test(text) &&
+    (choosing.test(text) || asks.buying) &&
     (isAsked || said !== undefined) &&
     wares.length > 1 &&
     !asks.change
@@ -121,8 +136,19 @@ export function reckon({ wares, words, before, own = [], gold: told }: Sum): str
   const isSum = items.length > 1 || items.some(({ count }) => count > 1);
   const isSpokenOf = () =>
     before.some((past) => hear(plainText(past), wares).items.some(({ ware }) => ware === items[0]!.ware));
+  if (aDay.test(text) && !pricing.test(text)) return undefined;
   if (isSum && !wants && isShort(text) && ((goesOn && isCounting) || isSpokenOf())) return sum(items, total);
   return isSum && (wants ? totalling : pricing).test(text) ? sum(items, total) : undefined;
+}
+
+/** Who is many says it once: "we are four", and then "what do we pay". */
+function withGroup(heard: Heard, text: string, own: readonly string[], wares: readonly Ware[]): Heard {
+  if (heard.people > 0 || !/\b(?:we|us|our|all|everybody|everyone|total)\b/.test(text)) return heard;
+  for (const said of own) {
+    const { people } = hear(plainText(said), wares);
+    if (people > 1) return { ...heard, people };
+  }
+  return heard;
 }
 
 /** Whether a number that stands alone counts what was spoken of: "for three of us", "and two?". */
@@ -145,7 +171,7 @@ function meant(
     isForMany,
   }: { readonly isAsked: boolean; readonly goesOn: boolean; readonly isForMany: boolean },
 ): readonly Item[] {
-  const isBoth = /\bboth\b/.test(text);
+  const isBoth = /\b(?:both|one of each)\b/.test(text);
   if (!goesOn && !(isAsked && money.test(text)) && !pronoun.test(text) && !isForMany) return [];
   const spokenOf: Item[] = [];
   for (const said of before) {
@@ -155,12 +181,15 @@ function meant(
     if (spokenOf.length > 0 && !isBoth) break;
   }
   if (isBoth && wares.length > 1) {
+    const things = wares.filter(({ service }) => !service);
     if (spokenOf.length === 2) return spokenOf;
-    return wares.length === 2 ? wares.map((ware) => ({ ware, count: 1 })) : [];
+    return things.length === 2 ? things.map((ware) => ({ ware, count: 1 })) : [];
   }
   // A list of wares names none of them.
   if (spokenOf.length === 1) return spokenOf;
-  return wares.length === 1 && (money.test(text) || isForMany) ? [{ ware: wares[0]!, count: 1 }] : [];
+  // Where there is one thing to buy it need not be named, unless something else was.
+  const isOnly = wares.length === 1 && (money.test(text) || isForMany) && !otherThing.test(text);
+  return isOnly && !(before.length > 0 && elsewhere.test(text)) ? [{ ware: wares[0]!, count: 1 }] : [];
 }
 
 /** A purse that the player has named before. */

@@ -11,6 +11,8 @@ export interface Item {
   readonly count: number;
   /** "An ale each": so many for everybody. */
   readonly each?: boolean;
+  /** "Beds", where one is shared: everybody wants their own. */
+  readonly several?: boolean;
 }
 
 export interface Heard {
@@ -41,7 +43,7 @@ const paidFrom = /\b(?:from|out of|of)(?: a| my)?$/;
 const kin =
   'wife|husband|son|daughter|brother|sister|friend|mate|pal|buddy|kid|child|mother|father|mum|mom|dad|cousin|companion|comrade|guest|girl|boy|lad';
 const folk = new RegExp(
-  `^(?:people|persons?|heads?|men|women|adults?|kids|children|souls|soldiers?|passengers?|travell?ers?|fellows|guys|lads|mouths|grown ?ups|(?:${kin})s)$`,
+  `^(?:people|persons?|heads?|men|women|adults?|kids|children|souls|soldiers?|passengers?|travell?ers?|fellows|guys|lads|mouths|nuns|monks|knights|merchants|farmers|sailors|priests|dwarves|elves|grown|(?:${kin})s)$`,
 );
 const oneOfThem = new RegExp(
   `\\b(?:my|a|an|one|the|his|her) (?:little |old |young |good |best |big |sick |poor )?(?:${kin})\\b(?! (?:gave|said|told|has|paid|owns|s)\\b)`,
@@ -71,8 +73,8 @@ const daysOf: ReadonlyMap<string, number> = new Map([
 ]);
 const aWeek = /\b(?:a|one|the|this|all|whole|full|entire) week\b/;
 const trip =
-  /\b(?:there and back|over and back|back and forth|(?:one|once) (?:way )?(?:there|over|out) and (?:one|once) (?:way )?back|(?:come|coming|going|go|and|way|row me) back|both ways|round trip|return trip)\b/;
-const two = /\b(?:both|twice|pair of|couple of)\b/;
+  /\b(?:there and back|over and back|back and forth|(?:one|once) (?:way )?(?:there|over|out) and (?:one|once) (?:way )?back|(?:come|coming|going|go|and|way|row me) back(?! to\b)|both ways|round trip|return trip|and (?:then )?return)\b/;
+const two = /\b(?:both|twice|one of each)\b/;
 /** Between a number and a ware: the number does not count the ware. */
 const parting = /^(?:for|is|are|was|to|a|an|if|with|cost|costs|on|and|you|then)$/;
 
@@ -83,7 +85,10 @@ export function plainText(words: string): string {
     .replace(/\bfair enough\b/g, 'fair')
     .replace(/\bhalf a dozen\b/g, '6')
     .replace(/\b(?:a )?dozen\b/g, '12')
-    .replace(/\b(?:one|1|a) single (?:gold )?coin\b/g, '1 gold')
+    .replace(/\b(?:a )?(?:pair|couple) of\b/g, '2')
+    .replace(/\ba fiver\b/g, '5 gold')
+    .replace(/\ba tenner\b/g, '10 gold')
+    .replace(/\b(?:one|1|a) single (?:gold coin|gold|coin)\b/g, '1 gold')
     .replace(/\b(?:no|not (?:a|one)(?: single)?) (?=(?:gold|coins?|money)\b)/g, '0 ')
     .replace(/\b[24](?= (?:a|an|the|me|u|my)\b)/g, 'for')
     .replace(
@@ -104,14 +109,14 @@ interface Number {
 export function hear(text: string, wares: readonly Ware[]): Heard {
   const words = text.split(' ');
   const stemmed = words.map(stem);
-  const items: { ware: Ware; count: number; each: boolean }[] = [];
+  const items: { ware: Ware; count: number; each: boolean; several: boolean }[] = [];
   const numbers: Number[] = [];
   let purse: number | undefined;
   let people = 0;
   let days = 0;
   let times = 1;
   for (let i = 0; i < words.length; ) {
-    const { value, length } = numberAt(words, i);
+    const { value, length } = addedAt(words, i);
     if (length > 0) {
       const end = i + length;
       const next = words[end] ?? '';
@@ -123,8 +128,10 @@ export function hear(text: string, wares: readonly Ware[]): Heard {
         (folk.test(words[end + 1] ?? '') && !wareAt(stemmed, end, wares)) ||
         (/\b(?:we are|were|us|we|(?:party|group|family|crew) of)$/.test(before) &&
           !wareAt(stemmed, end, wares));
-      if (coinWord.test(next)) purse = value;
-      else if (isFolk) people += value;
+      if (coinWord.test(next)) {
+        // "One coin short" is what is missing.
+        if (words[end + 1] !== 'short') purse = value;
+      } else if (isFolk) people += value;
       else if (/^(?:times|trips)$/.test(next)) times = value;
       else if (daysOf.has(next)) days = value * daysOf.get(next)!;
       else if (!(words[i] === 'one' && length === 1)) numbers.push({ value, before, end, counts: false });
@@ -141,10 +148,12 @@ export function hear(text: string, wares: readonly Ware[]): Heard {
         !words.slice(last.end, i).some((word) => parting.test(word));
       const known = items.find((item) => item.ware === ware);
       const isEach = words.slice(i + 1, i + 4).some((word) => each.test(word));
-      // "A bowl of stew" names its ware twice.
-      if (!known) items.push({ ware, count: isCounted ? last.value : 1, each: isEach });
+      const several = !isCounted && /[^s]s$/.test(words[i]!);
+      // "A bowl of stew" names its ware once, "a loaf for me, a loaf for my wife" twice.
+      if (!known) items.push({ ware, count: isCounted ? last.value : 1, each: isEach, several });
       else {
         if (isCounted) known.count = last.value;
+        else if (/^(?:a|an|another)$/.test(words[i - 1] ?? '')) known.count++;
         known.each ||= isEach;
       }
       if (isCounted) last.counts = true;
@@ -194,11 +203,24 @@ export function countedFor(
   return items.map((item) => {
     const { ware, count, each: isEach } = item;
     let all = count;
-    const isShared = ware.shared && !apart.test(text);
+    const isShared = ware.shared && !item.several && !apart.test(text);
     if (people > 1 && !isShared && (isEach || (!someEach && count === 1))) all *= people;
     if (!byNight || isHadByNight(item)) all *= nights;
     return { ware, count: count === 1 || nights > 1 ? all * often : all };
   });
+}
+
+/** The number at this place; "two and one more" is three. */
+function addedAt(words: readonly string[], at: number): { value: number; length: number } {
+  const first = numberAt(words, at);
+  if (first.length === 0 || !/^(?:and|plus)$/.test(words[at + first.length] ?? '')) return first;
+  const second = numberAt(words, at + first.length + 1);
+  if (second.length === 0) return first;
+  const isMore = words[at + first.length + 1 + second.length] === 'more' ? 1 : 0;
+  return {
+    value: first.value + second.value,
+    length: first.length + 1 + second.length + isMore,
+  };
 }
 
 function isHadByNight({ ware }: Item): boolean {
