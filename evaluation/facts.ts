@@ -1,5 +1,5 @@
 // What recall is worth without a model: whether the facts that a prompt would tell hold what must be said, and nothing that
-// must not. An answer before the last is taken to be the last fact of its prompt. Asks no engine and judges no acts.
+// must not. An answer before the last is taken to be the first fact of its prompt that is no state of the game. Asks no engine and judges no acts.
 
 import type { Characters } from '../npcs/characters.ts';
 import type { Turn } from '../tiers/engine.ts';
@@ -26,10 +26,12 @@ export async function factsFor(
   const history: Turn[] = [];
   let facts: readonly string[] = [];
   for (const words of turns) {
-    const recall = await recollection?.of(npc, textsToRecall({ history, words }));
+    const recall = await recollection?.of(npc, textsToRecall(character, { history, words }));
     const lines = stateLines(state, game.state, words);
     facts = factsOf({ character, history, words, state: lines, recall }).facts;
-    history.push({ player: words, npc: facts.at(-1) ?? 'Well.' });
+    // The state of the game stands before what answers; of two answers the first is the likelier.
+    const answer = facts.find((fact) => !lines.beside.includes(fact)) ?? facts.at(-1);
+    history.push({ player: words, npc: answer ?? 'Well.' });
   }
   return facts;
 }

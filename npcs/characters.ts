@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { ParleyError } from '../runtime/errors.ts';
 import { actSchema, faultsOfActs } from './acts.ts';
 import { countSchema } from './counts.ts';
+import type { SpokenOf } from './spoken-of.ts';
 import { type Game, gameFile, gameFileName, gameOf, type Verb } from './verbs.ts';
 import { wareSchema } from './wares.ts';
 
@@ -86,6 +87,8 @@ const characterFile = z.strictObject({
 export type Character = Readonly<z.output<typeof characterFile>> & {
   /** Changes with any change of the file's content. */
   readonly hash: string;
+  /** Of the game: whom and what there is to speak of, but for itself. */
+  readonly spokenOf: readonly SpokenOf[];
 };
 
 export interface Characters {
@@ -136,7 +139,7 @@ export async function loadCharacters(folder: string): Promise<Characters> {
   if (faults.length > 0) throw new CharacterError(faults);
   const version = createHash('sha256');
   for (const character of characters.values()) version.update(character.hash);
-  version.update(JSON.stringify([[...game.verbs], [...game.state], game.denials]));
+  version.update(JSON.stringify([[...game.verbs], [...game.state], game.denials, game.spokenOf]));
   return { characters, verbs: game.verbs, game, version: version.digest('hex').slice(0, 16) };
 }
 
@@ -177,7 +180,8 @@ function parseCharacter(content: string, file: string, game: Game, faults: strin
   }
   faults.push(...faultsOfActs(data.acts, game.verbs).map((fault) => `${file}: ${fault}`));
   const hash = createHash('sha256').update(JSON.stringify(data)).digest('hex').slice(0, 16);
-  return deepFreeze({ ...data, hash });
+  const spokenOf = game.spokenOf.filter((one) => one.name !== data.name);
+  return deepFreeze({ ...data, hash, spokenOf });
 }
 
 export interface CharacterWatch {

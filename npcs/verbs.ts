@@ -3,6 +3,7 @@
 // which is asked first. Workers constrain models by it, gateways ask by it, clients check by it.
 
 import { z } from 'zod';
+import { type SpokenOf, spokenOfSchema } from './spoken-of.ts';
 
 const name = z.string().regex(/^[a-z][a-z0-9_]{0,39}$/, 'must be lower-case letters, digits and _');
 
@@ -55,6 +56,8 @@ export const gameFile = z.strictObject({
   /** By the name of the fact. One that has no phrase is told as `name: value`. */
   state: z.record(z.string().min(1).max(80), statePhrase).default({}),
   denials: z.array(z.string().trim().min(1).max(40)).max(64).default(denials.split(' ')),
+  /** Whom and what characters and players speak of: follow-ups ("and where is he?") are understood by it. */
+  spokenOf: z.array(spokenOfSchema).max(256).default([]),
 });
 export const gameFileName = 'game.yaml';
 
@@ -63,6 +66,7 @@ export interface Game {
   readonly verbs: ReadonlyMap<string, Verb>;
   readonly state: ReadonlyMap<string, StatePhrase>;
   readonly denials: readonly string[];
+  readonly spokenOf: readonly SpokenOf[];
 }
 
 /** The game of a file, or of none. */
@@ -71,6 +75,7 @@ export function gameOf(file: z.output<typeof gameFile> = gameFile.parse({})): Ga
     verbs: verbsOf(file.verbs),
     state: new Map(Object.entries(file.state)),
     denials: file.denials,
+    spokenOf: file.spokenOf,
   };
 }
 

@@ -162,7 +162,7 @@ describe('what the model is asked', () => {
     description: 'roll a die',
     args: { eyes: { type: 'integer', minimum: 1, maximum: 6 }, loud: { type: 'boolean', optional: true } },
   });
-  const own = gameOf({ verbs: [counter, roll], state: {}, denials: [] });
+  const own = gameOf({ verbs: [counter, roll], state: {}, denials: [], spokenOf: [] });
   const count = { verb: 'count', args: {}, about: [], says: ['count'] };
   const bow = { verb: 'emote', args: { kind: 'bow' }, about: [], says: ['bow'] };
   const dice = { verb: 'roll', args: {}, about: [], says: ['roll'] };

@@ -51,9 +51,17 @@ it('says nothing of what nobody has counted', () => {
   expect(reckonCount([], 'we killed 5 goblins, how many are left')).toBe(undefined);
 });
 
+it('goes on about who the players said they are', () => {
+  const own = ['how many goblins did you count', 'me and my friends are 12 together'];
+  expect(reckonCount(counts, 'so how many more are the goblins than us?', { own })).toBe(
+    'There are 20 goblins and you are 12, that is 8 fewer.',
+  );
+  expect(reckonCount(counts, 'i killed fifteen, how many to go')).toBe('Then 5 goblins are left.');
+});
+
 it('goes on about what was spoken of', () => {
   const before = ['I counted twenty goblins.', 'how many goblins are there'];
-  expect(reckonCount(counts, 'and if six of them leave, how many are left?', before)).toBe(
+  expect(reckonCount(counts, 'and if six of them leave, how many are left?', { before })).toBe(
     'Then 14 goblins are left.',
   );
   expect(reckonCount(counts, 'and if six of them leave, how many are left?')).toBe(undefined);

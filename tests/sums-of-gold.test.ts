@@ -21,6 +21,17 @@ function ask(npc: string, words: string, gold?: number, before: readonly string[
   return reckon({ wares: cast.characters.get(npc)!.wares, words, before, own, gold });
 }
 
+/** What is said to the last of these turns; what was reckoned is what the character said before. */
+function talk(npc: string, turns: string, gold?: number): string | undefined {
+  const before: string[] = [];
+  let says: string | undefined;
+  for (const words of turns.split(' | ')) {
+    says = ask(npc, words, gold, before);
+    before.unshift(says ?? 'Hm.', words);
+  }
+  return says;
+}
+
 describe('a purse', () => {
   it.each([
     [
@@ -170,6 +181,49 @@ describe('a purse', () => {
     );
     expect(ask('mira', 'Give me a sword!', 30)).toBeUndefined();
     expect(ask('mira', 'Give me a sword!')).toBeUndefined();
+  });
+});
+
+describe('in a conversation', () => {
+  it.each([
+    [
+      'tobin',
+      'i have 9 gold | how many loaves could i get | and what is left over',
+      '1 gold is left of your 9',
+    ],
+    ['tobin', 'i have 12 gold | what do loaves cost | how many can i buy then', 'six loaves'],
+    ['tobin', 'what costs a loaf | what about a dozen', '24 gold'],
+    ['rosa', 'i have 5 gold | can i get a room with that | and a stew on top?', '1 short'],
+    ['yorick', 'we are four | what do we pay', 'Four crossings cost 4 gold.'],
+    ['yorick', "we're five | total? | and the way back", 'Ten crossings cost 10 gold.'],
+    ['yorick', 'i got 10 gold | can all five of us cross with it', 'five crossings cost 5 gold'],
+    ['mira', 'i have 45 gold | can i get both', '5 short'],
+    [
+      'mira',
+      'my purse holds 45 gold | whats the price of a shield | can i have two for that',
+      'two shields cost 40',
+    ],
+    ['edda', "i have 7 gold | what's a salve | can i get two", 'two salves cost 6 gold'],
+  ])('%s: %s', (npc, turns, says) => {
+    expect(talk(npc, turns)).toContain(says);
+  });
+
+  it('who takes what was spoken of is told when the purse is too small', () => {
+    expect(talk('mira', 'what costs a sword | alright give it to me', 12)).toContain('18 short');
+    expect(talk('mira', 'what costs a sword | ok i take it', 35)).toBe(undefined);
+  });
+
+  it.each([
+    ['yorick', 'i need a weapon | who sells them | what do they cost there'],
+    ['yorick', 'i have 12 gold | do i have enough for a sword'],
+    ['yorick', 'tell me about tobin | how do i get there | and back to the ferry, what was the price'],
+    ['yorick', 'who crossed with you on this day ten years back'],
+    ['mira', 'how much is a sword | who is tam | and back to the swords, how much'],
+    ['mira', 'would you give me ten gold for my old sword'],
+    ['tobin', 'who is bram | two loaves? a day?'],
+    ['edda', "i'm one coin short for a salve"],
+  ])('what is not sold here, or not asked, is not reckoned: %s: %s', (npc, turns) => {
+    expect(talk(npc, turns)).toBe(undefined);
   });
 });
 

@@ -115,10 +115,10 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
       readHistory(request, parts),
       readStateLines(request, words, parts),
       // The words are encoded while Redis is asked.
-      recallOf(character, textsToRecall({ history: [], words }), parts),
+      recallOf(character, textsToRecall(character, { history: [], words }), parts),
     ]);
     const { context } = request;
-    const recall = await recallOf(character, textsToRecall({ history, words }), parts);
+    const recall = await recallOf(character, textsToRecall(character, { history, words }), parts);
     const prompt = speechPrompt(
       { character, history, words, context, state, recall, said, contextTokens },
       tokens,
@@ -156,7 +156,7 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
     if (request.memory)
       void recallOf(
         character,
-        textsToRecall({ history: [{ player: words, npc: stream.text() }], words }),
+        textsToRecall(character, { history: [{ player: words, npc: stream.text() }], words }),
         parts,
       );
     return stoppedForGood(abort.signal) ? undefined : reason;

@@ -9,13 +9,15 @@ import { cleanText } from './clean-text.ts';
 import type { Prompt, Turn } from './engine.ts';
 import { reminders, type StateLines } from './recall.ts';
 import { exchangeText } from './recollection/bank.ts';
+import { byName } from './recollection/by-name.ts';
 import type { Recall } from './recollection/recollection.ts';
 import { sumOf } from './sums/sums.ts';
 
 export type PromptCharacter = Pick<
   Character,
   'id' | 'persona' | 'facts' | 'reminders' | 'otherwise' | 'rules' | 'examples' | 'wares' | 'counts'
->;
+> &
+  Partial<Pick<Character, 'spokenOf'>>;
 
 export interface PromptParts {
   readonly character: PromptCharacter;
@@ -109,9 +111,14 @@ export function factsOf(
 }
 
 /** The texts that recall is asked about for these words: `Recollection.of` prepares them. */
-export function textsToRecall({ history, words }: Pick<PromptParts, 'history' | 'words'>): readonly string[] {
+export function textsToRecall(
+  { spokenOf = [] }: Pick<PromptCharacter, 'spokenOf'>,
+  { history, words }: Pick<PromptParts, 'history' | 'words'>,
+): readonly string[] {
   const turns = told(history);
-  return [...turns.flatMap((turn) => [turn.player, exchangeText(turn)]), cleanText(words)];
+  const all = [...turns.map(({ player }) => player), cleanText(words)];
+  const named = all.flatMap((said, at) => byName(said, saidBefore(turns, at), spokenOf) ?? []);
+  return [...turns.map(exchangeText), ...all, ...named];
 }
 
 /** What was said and answered, cleaned. */
@@ -147,11 +154,19 @@ function mindAt(
   history: readonly Turn[],
   at: number,
 ): Mind {
-  const last = history.slice(Math.max(0, at - turnsInMind), at).reverse();
-  const before = last.flatMap(({ player, npc }) => [npc, player]);
-  const own = last.map(({ player }) => player);
-  const previous = last[0] && exchangeText(last[0]);
+  const before = saidBefore(history, at);
+  const own = before.filter((_, i) => i % 2 === 1);
+  const last = history[at - 1];
+  const previous = last && exchangeText(last);
   return { before, own, previous, told: state?.facts, recall };
+}
+
+/** What character and player said before that place, newest first, in turns. */
+function saidBefore(history: readonly Turn[], at: number): readonly string[] {
+  return history
+    .slice(Math.max(0, at - turnsInMind), at)
+    .reverse()
+    .flatMap(({ player, npc }) => [npc, player]);
 }
 
 /**
@@ -175,7 +190,8 @@ function factsFor(
   const gold = typeof told.gold === 'number' ? told.gold : undefined;
   const sum = sumOf(character, { words, before, own, gold });
   if (sum !== undefined) return { facts: [sum], sum };
-  const recalled = recall?.({ words, before: previous, told, asked: askedOf }) ?? [];
+  const named = byName(words, before, character.spokenOf ?? []);
+  const recalled = recall?.({ words, named, before: previous, told, asked: askedOf }) ?? [];
   // What is recalled was written with the state that the words ask for, and says it.
   if (recalled.length > 0) return { facts: [...beside, ...recalled] };
   return { facts: [...beside, ...asked, ...reminders(character, words, asked.length)] };

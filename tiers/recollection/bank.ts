@@ -32,6 +32,8 @@ export interface Question {
   readonly vector: Vector;
   /** Of what was said and answered before (`exchangeText`); undefined at the beginning of a conversation. */
   readonly before: Vector | undefined;
+  /** Of the words by name: "where is he" as "where is Tam". */
+  readonly named?: Vector | undefined;
   /** What the game tells. */
   readonly told: StateFacts;
   /** Names of those facts of the game that these words bring up: they are newer than what was written without them. */
@@ -39,9 +41,12 @@ export interface Question {
 }
 
 /** How much the words before count beside those just said: "and where?" is nothing without them. */
-const beforeWeight = { few: 0.8, many: 0.4 };
-/** A wording that needs words before it is so much further off without them. */
+const beforeWeight = { few: 0.6, many: 0.3 };
+/** A wording that needs words before it is so much further off at the beginning, and behind other words than its own. */
 const alonePenalty = { few: 0.15, many: 0.05 };
+const elsewherePenalty = { few: 0.3, many: 0.1 };
+/** Words by name are a guess at what was meant. */
+const namedPenalty = 0.05;
 /** So many words are few. */
 const fewWords = 6;
 /** And so much when other numbers are named. */
@@ -196,11 +201,13 @@ export class Bank {
   }
 
   /** How near every wording, and every exchange before, is to what is asked. */
-  private compare({ vector, before }: Question, numbers: string): void {
+  private compare({ vector, named, before }: Question, numbers: string): void {
     const { length } = vector;
-    for (const [i, wording] of this.wordings.entries())
-      this.near[i] =
-        nearness(vector, this.vectors, i * length) - (wording.numbers === numbers ? 0 : numbersPenalty);
+    for (const [i, wording] of this.wordings.entries()) {
+      const near = nearness(vector, this.vectors, i * length);
+      const byName = named ? nearness(named, this.vectors, i * length) - namedPenalty : -1;
+      this.near[i] = Math.max(near, byName) - (wording.numbers === numbers ? 0 : numbersPenalty);
+    }
     if (before)
       for (let i = 0; i < this.beforeNear.length; i++)
         this.beforeNear[i] = nearness(before, this.beforeVectors, i * length);
@@ -212,7 +219,7 @@ export class Bank {
     if (!hasBefore) return alone - alonePenalty[size];
     const weight = beforeWeight[size];
     const together = (alone + weight * this.beforeNear[beforeAt]!) / (1 + weight);
-    return Math.max(together, alone - alonePenalty[size]);
+    return Math.max(together, alone - elsewherePenalty[size]);
   }
 }
 

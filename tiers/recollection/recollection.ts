@@ -17,6 +17,8 @@ import { keyOf, readVectors, type Vectors } from './vectors.ts';
 /** What one character recalls at words that were prepared, the best first. */
 export type Recall = (said: {
   readonly words: string;
+  /** The same with a name in the place of "he" or "it" (by-name.ts), where something was spoken of. */
+  readonly named?: string | undefined;
   /** What was said and answered last before them (`exchangeText`). */
   readonly before: string | undefined;
   /** What the game tells, and which of it these words bring up. */
@@ -124,7 +126,8 @@ export class Recollection {
       const known = this.#recalled.get(key);
       if (known) return known;
       const before = said.before === undefined ? undefined : vectors.get(said.before);
-      const found = bank.recall({ ...said, vector, before }, !this.#options.withoutOwn);
+      const named = said.named === undefined ? undefined : vectors.get(said.named);
+      const found = bank.recall({ ...said, vector, named, before }, !this.#options.withoutOwn);
       this.#recalled.set(key, found);
       const [first] = found;
       this.#options.onRecall?.(first === undefined ? 'nothing' : bank.refuses(first) ? 'refused' : 'near');

@@ -8,15 +8,15 @@ import { stemOf } from '../recall.ts';
 
 /** Words by which there become fewer of them, and more. */
 const fewer =
-  /\b(?:kill|kills|killed|slay|slew|slain|strike|struck|fell|fall|falls|die|dies|died|dead|gone|go|goes|went|leave|leaves|left|ran|run|runs|flee|flees|fled|off|away|fewer|less|minus|lose|lost|drown|drowned|beat|caught|catch|take out|get rid|finish|sick|asleep)\b/;
+  /\b(?:kill|kills|killed|slay|slew|slain|strike|struck|fell|fall|falls|die|dies|died|dead|gone|take|takes|taken|cut|cuts|go|goes|went|leave|leaves|left|ran|run|runs|flee|flees|fled|off|away|fewer|less|minus|lose|lost|drown|drowned|beat|caught|catch|take out|get rid|finish|sick|asleep|sleep|sleeps)\b/;
 const joining =
   /\b(?:join|joins|joined|joining|come|comes|came|coming|arrive|arrives|arrived|turn up|showed up|plus|add|added|extra|another|reinforcements?)\b/;
 const rest =
-  /\b(?:how many|how much|what number|left|remain|remains|remaining|stay|still|rest|whats|what is|makes?|now|count|total)\b/;
+  /\b(?:how many|how much|what number|left|remain|remains|remaining|stay|still|rest|whats|what is|makes?|now|count|total|any|awake|to go|be)\b/;
 const party =
-  /\b(?:we|us|our|ours|i have|ive got|i bring|im bringing|bringing|i come with|my|men|man|soldiers?|fighters?|people|swords|friends|folk|strong)\b/;
+  /\b(?:we|were|us|our|ours|i have|ive got|i bring|im bringing|bringing|i come with|my|men|man|soldiers?|fighters?|people|swords|friends|folk|strong)\b/;
 const comparing =
-  /\b(?:more|outnumber|outnumbered|enough|as many|equal|even|beat|win|match|fewer|stronger|suffice|suffices)\b/;
+  /\b(?:more|versus|against|outnumber|outnumbered|enough|as many|equal|even|beat|win|match|fewer|stronger|suffice|suffices)\b/;
 /** How far who is fewer is behind. */
 const missing =
   /\bhow many more\b|\bby how many\b|\bhow many (?:am i|are we|do (?:i|we)) (?:short|lack|miss|need)|\bdifference\b/;
@@ -25,6 +25,9 @@ const shares = [
   [/\b(?:a|one) third\b/, 3],
   [/\b(?:a|one) (?:quarter|fourth)\b/, 4],
 ] as const;
+/** Where one thing alone was counted, this is done to it, if the numbers stand by themselves: "I killed five, how many to go". */
+const fighting = /\b(?:kill|kills|killed|slay|slain|outnumber|who (?:is|are) more)\b/;
+const unnamed = /^(?:of|how|and|what|who|today|tomorrow|now|already|then|each|more|any|left|are|do)?$/;
 const allBut = /\b(?:all|every one|everyone) (?:but|except|save)\b/;
 const sharing =
   /\b(?:each|apiece|per (?:man|head|person|fighter)|every (?:man|one)|everyone|split|divided?|share)\b/;
@@ -36,7 +39,7 @@ const sharing =
 export function reckonCount(
   counts: readonly Count[],
   words: string,
-  before: readonly string[] = [],
+  { before = [], own = [] }: { before?: readonly string[]; own?: readonly string[] } = {},
 ): string | undefined {
   const text = numbersPlain(wordsOf(words).join(' '));
   const countable = counts.filter(({ per }) => per === undefined);
@@ -45,12 +48,20 @@ export function reckonCount(
     return countable.find(({ name, many }) => stemmed.has(stemOf(name)) || stemmed.has(stemOf(many)));
   };
   const isGoingOn = /\b(?:they|them|those|these|of em)\b|^(?:and|so|what) if\b/.test(text);
-  const count = spokenOf(text) ?? (isGoingOn ? spokenOf(before.slice(0, 2).join(' ')) : undefined);
+  const only =
+    countable.length === 1 && fighting.test(text) && figures(text).every(({ after }) => unnamed.test(after));
+  const count =
+    spokenOf(text) ??
+    (isGoingOn ? spokenOf(before.slice(0, 2).join(' ')) : undefined) ??
+    (only ? countable[0] : undefined);
   if (!count) return undefined;
   const { many, count: there } = count;
   const named = figures(text).map(({ value }) => value);
   const others = named.filter((value) => value !== there);
   if (others.length === 0) {
+    // "We are twelve", said before.
+    const group = party.test(text) && (missing.test(text) || comparing.test(text)) ? groupOf(own) : undefined;
+    if (named.length === 0 && group !== undefined) return comparedTo(count, group, missing.test(text));
     if (named.length > 0 && party.test(text) && comparing.test(text))
       return `You are as many, ${there} of you and ${there} ${many}.`;
     return ofAll(count, text);
@@ -79,12 +90,9 @@ export function reckonCount(
   const isJoined =
     new RegExp(`\\b(?:\\d+|\\w+) more ${many}\\b`).test(text) || (joining.test(text) && !fewer.test(text));
   if (isJoined && rest.test(text)) return `Then there are ${there + number} ${many}.`;
-  if (party.test(text) && missing.test(text) && number < there)
-    return `There are ${there} ${many} and you are ${number}, that is ${there - number} fewer.`;
-  if (party.test(text) && comparing.test(text) && !/\bhow many\b/.test(text)) {
-    if (number > there) return `Yes, you are ${number} and there are only ${there} ${many}.`;
-    return `No, there are ${there} ${many} and you are only ${number}.`;
-  }
+  if (party.test(text) && missing.test(text)) return comparedTo(count, number, true);
+  if (party.test(text) && comparing.test(text) && !/\bhow many\b/.test(text))
+    return comparedTo(count, number, false);
   if (!fewer.test(text) || !rest.test(text)) return undefined;
   // "All but two are dead, how many did I get?"
   if (allBut.test(text) && number <= there)
@@ -92,6 +100,24 @@ export function reckonCount(
       ? remaining(count, number)
       : `Then ${there - number} of the ${there} ${many} are gone.`;
   return goneOf(count, number);
+}
+
+/** A group of the players beside what was counted; `by how many`, or whether it is more. */
+function comparedTo({ many, count }: Count, group: number, byHowMany: boolean): string {
+  if (byHowMany && group < count)
+    return `There are ${count} ${many} and you are ${group}, that is ${count - group} fewer.`;
+  if (group > count) return `Yes, you are ${group} and there are only ${count} ${many}.`;
+  return `No, there are ${count} ${many} and you are only ${group}.`;
+}
+
+/** How many the players said they are. */
+function groupOf(own: readonly string[]): number | undefined {
+  for (const said of own) {
+    const text = numbersPlain(wordsOf(said).join(' '));
+    const [figure, other] = figures(text);
+    if (figure && !other && /\b(?:we|us|our|my|men|together)\b/.test(text)) return figure.value;
+  }
+  return undefined;
 }
 
 function goneOf(count: Count, gone: number): string {

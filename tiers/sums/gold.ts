@@ -34,14 +34,21 @@ const pricing =
   /\b(?:how much|how many (?:gold|coins?)|what|whats|costs?|price|pay|together|total|comes? to|sum|tally|makes?|charge|owe|plus)\b/;
 /** And of somebody who asks for them and wants to know it first. */
 const totalling =
-  /\bhow much\b|\b(?:comes?|come) to\b|\bwhat (?:do|would|will) (?:you|u|i) (?:want|take|ask|pay|owe|charge)\b|\btotal\b/;
+  /\bhow much\b|\b(?:comes?|come) to\b|\bwhat (?:do|would|will) (?:you|u|i) (?:want|take|ask|pay|owe|charge)\b|\b(?:total|makes?|altogether|in all|hand over)\b|\b(?:whats|what is|tell me|give me|say) the price\b/;
 const choosing = /\b(?:which|what (?:can|could|would|do|else|all)|or)\b/;
 const comparing = /\b(?:than|difference|as much as|cheaper|cheapest|dearer|costs more|more expensive)\b/;
 /** "Got nine gold and want three salves, works?" */
 const isFine = /\b(?:works?|ok|okay|alright|possible|fine|good)$/;
+/** "Can we all cross with it?" */
+const withIt = /\bwith (?:it|that|this)$/;
 /** What the player has shall be spent. */
 const itsOwn =
   /\b(?:my|afford|spend|(?:can|could|may|might|do|would|will) i|is that|(?:for|with|will|would) (?:that|it|this)|take home|if i had)\b/;
+/** "Alright, give it to me", "I take one". */
+const thatOne = /\b(?:it|one|that|this)\b/;
+const questioning = /^(?:and |but |so )?(?:what|how|why|who|where|when|which|do|does|did|is|are)\b/;
+/** "And a stew on top?" is asked of both together. */
+const adding = /\b(?:on top|as well|too|also|besides|in addition|both together)\b/;
 const pronoun = /\b(?:it|one|that|those|these|them|they|this|some)\b/;
 /** Without one of these, "can I get some advice?" would be about whatever was spoken of last. */
 const money =
@@ -54,7 +61,8 @@ const barePrice =
 const aDay = /\b(?:a|per|each|every) day\b/;
 /** A thing that is not sold here: "enough for a sword", asked of a ferryman. */
 const otherThing =
-  /\b(?:for|buy|get|afford|costs?) (?:a|an|the|some|one|her|his|their) (?!other|way|whole|lot|few|gold|coin|night|day|man|woman|person|child|kid|friend|wife)\w+/;
+  /\b(?:for|buy|get|afford|costs?) (?:a|an|the|some|one|her|his|their) (?!family|group|party|crew|other|way|whole|lot|few|gold|coin|night|day|man|woman|person|child|kid|friend|wife)\w+/;
+const others = /\b(?:there|they|them|he|she|her|his|their)\b/;
 /** What is elsewhere, or another's, where the talk was not about what is sold here. */
 const elsewhere =
   /\b(?:there|they|them|he|she|her|his|their|that|it|those)\b|^(?:and )?(?:how much|whats the price|what is the price|the price|how much would i need)$/;
@@ -69,27 +77,33 @@ const ofThem = /\bof (?:them|those|these)\b/;
 export function reckon({ wares, words, before, own = [], gold: told }: Sum): string | undefined {
   const text = plainText(words);
   if (selling.test(text)) return undefined;
-  const heard = withGroup(hear(text, wares), text, own, wares);
+  const spoken = withGroup(hear(text, wares), text, own, wares);
+  const heard = adding.test(text) ? { ...spoken, isPair: false } : spoken;
   const owned = heard.items.length === 0 ? reckonPurse(words, told ?? purseBefore(own, wares)) : undefined;
   if (owned !== undefined || wares.length === 0) return owned;
-  const isQuestion = /\?\s*$/.test(words) || /^(?:can|could|is|are|will|would|do|does)\b/.test(text);
+  const isQuestion =
+    /\?\s*$/.test(words) || /^(?:can|could|is|are|will|would|do|does)\b|\bdo i get\b/.test(text);
   const asks = {
     enough:
       enough.test(text) ||
-      (isQuestion && offered.test(text)) ||
-      (heard.purse !== undefined && isFine.test(text)),
+      (isQuestion && (offered.test(text) || withIt.test(text))) ||
+      (isFine.test(text) && (heard.purse ?? told ?? purseBefore(own, wares)) !== undefined),
     change: change.test(text),
     several: several.test(text) && (heard.purse !== undefined || itsOwn.test(text)),
     buying: buying.test(text),
   };
   // Who asks for a thing is told when the purse is too small, and nothing else: handing it over is the character's part.
-  const wants = wanting.test(text) && heard.items.length > 0;
+  const wants =
+    wanting.test(text) &&
+    (heard.items.length > 0 || (isShort(text) && thatOne.test(text) && !questioning.test(text)));
   const isAsked = asks.enough || asks.change || asks.several || asks.buying;
   // A price that is claimed ("a sword is 20 gold, right?") and an offer ("18 for it?") are no purse.
   // "Is twenty enough for a shield": no word says what twenty are.
-  const meantPurse = asks.enough || asks.several || asks.buying ? heard.loose : undefined;
+  const known = told ?? purseBefore(own, wares);
+  const meantPurse =
+    known === undefined && (asks.enough || asks.several || asks.buying) ? heard.loose : undefined;
   const said = isAsked || having.test(text) ? (heard.purse ?? meantPurse) : undefined;
-  const purse = said ?? told ?? purseBefore(own, wares);
+  const purse = said ?? known;
 
   if (
     purse !== undefined &&
@@ -115,11 +129,14 @@ export function reckon({ wares, words, before, own = [], gold: told }: Sum): str
       ? heard.items
       : meant(text, before, wares, {
           isAsked: isAskedAbout,
-          goesOn: goesOn && isCounting,
+          goesOn: (goesOn && isCounting) || (asks.enough && heard.loose !== undefined && known !== undefined),
           isForMany: isMany(heard),
+          isForSo: asks.change || asks.enough,
         });
   if (named.length === 0) return undefined;
-  const items = counted(named, heard, text);
+  const isAdding = heard.items.length === 1 && adding.test(text);
+  const earlier = isAdding ? lastSpokenOf(own, wares).filter(({ ware }) => ware !== named[0]!.ware) : [];
+  const items = [...earlier, ...counted(named, heard, text, heard.items.length === 0 && known !== undefined)];
   const total = items.reduce((sum, { ware, count }) => sum + ware.price * count, 0);
 
   if (asks.several && purse !== undefined && !isMany(heard) && items.length === 1 && total > 0)
@@ -127,7 +144,7 @@ export function reckon({ wares, words, before, own = [], gold: told }: Sum): str
   if (purse !== undefined) {
     if (wants && !asks.enough && !asks.change)
       return purse < total ? tooLittle(items, total, purse) : undefined;
-    if (isAsked || said !== undefined) {
+    if (isAsked || said !== undefined || earlier.length > 0) {
       if (purse < total) return tooLittle(items, total, purse);
       return asks.change && !asks.enough ? left(items, total, purse) : isEnough(items, total, purse);
     }
@@ -143,7 +160,7 @@ export function reckon({ wares, words, before, own = [], gold: told }: Sum): str
 
 /** Who is many says it once: "we are four", and then "what do we pay". */
 function withGroup(heard: Heard, text: string, own: readonly string[], wares: readonly Ware[]): Heard {
-  if (heard.people > 0 || !/\b(?:we|us|our|all|everybody|everyone|total)\b/.test(text)) return heard;
+  if (heard.people > 0 || !/\b(?:we|us|our|all|everybody|everyone|total|back)\b/.test(text)) return heard;
   for (const said of own) {
     const { people } = hear(plainText(said), wares);
     if (people > 1) return { ...heard, people };
@@ -169,15 +186,23 @@ function meant(
     isAsked,
     goesOn,
     isForMany,
-  }: { readonly isAsked: boolean; readonly goesOn: boolean; readonly isForMany: boolean },
+    isForSo,
+  }: {
+    readonly isAsked: boolean;
+    readonly goesOn: boolean;
+    readonly isForMany: boolean;
+    /** As many as were spoken of. */
+    readonly isForSo: boolean;
+  },
 ): readonly Item[] {
   const isBoth = /\b(?:both|one of each)\b/.test(text);
   if (!goesOn && !(isAsked && money.test(text)) && !pronoun.test(text) && !isForMany) return [];
   const spokenOf: Item[] = [];
   for (const said of before) {
-    const { items } = hear(plainText(said), wares);
-    for (const { ware } of items)
-      if (!spokenOf.some((other) => other.ware === ware)) spokenOf.push({ ware, count: 1 });
+    const past = plainText(said);
+    const heard = hear(past, wares);
+    for (const { ware, count } of countedFor(heard.items, heard, past))
+      if (!spokenOf.some((other) => other.ware === ware)) spokenOf.push({ ware, count: isForSo ? count : 1 });
     if (spokenOf.length > 0 && !isBoth) break;
   }
   if (isBoth && wares.length > 1) {
@@ -189,25 +214,41 @@ function meant(
   if (spokenOf.length === 1) return spokenOf;
   // Where there is one thing to buy it need not be named, unless something else was.
   const isOnly = wares.length === 1 && (money.test(text) || isForMany) && !otherThing.test(text);
-  return isOnly && !(before.length > 0 && elsewhere.test(text)) ? [{ ware: wares[0]!, count: 1 }] : [];
+  const where = isForSo ? others : elsewhere;
+  return isOnly && !(before.length > 0 && where.test(text)) ? [{ ware: wares[0]!, count: 1 }] : [];
 }
 
 /** A purse that the player has named before. */
 function purseBefore(own: readonly string[], wares: readonly Ware[]): number | undefined {
   for (const said of own) {
     const text = plainText(said);
-    const isPlayers = /\b(?:i|ive|im|my|me)\b/.test(text);
+    const isPlayers = /\b(?:i|ive|im|my|me|we|weve|our|us)\b/.test(text);
     const { purse } = hear(text, wares);
     if (isPlayers && purse !== undefined) return purse;
   }
   return undefined;
 }
 
-/** A number that counts nothing else counts the only ware: "and five of them"; for how many people and days besides. */
-function counted(named: readonly Item[], heard: Heard, text: string): readonly Item[] {
+/** What the player spoke of last that is sold here, as many as they said. */
+function lastSpokenOf(own: readonly string[], wares: readonly Ware[]): readonly Item[] {
+  for (const said of own) {
+    const text = plainText(said);
+    const heard = hear(text, wares);
+    if (heard.items.length > 0) return countedFor(heard.items, heard, text);
+  }
+  return [];
+}
+
+/**
+ * A number that counts nothing else counts the only ware: "and five of them"; and "can I have two" counts what was spoken of,
+ * where it can be no purse. For how many people and days besides.
+ */
+function counted(named: readonly Item[], heard: Heard, text: string, isNoPurse: boolean): readonly Item[] {
   const items = countedFor(named, heard, text);
   const [only] = items;
   const { loose } = heard;
   if (items.length !== 1 || only!.count !== 1 || loose === undefined) return items;
-  return loose > 1 && loose <= 100 && counts(text) ? [{ ware: only!.ware, count: loose }] : items;
+  return loose > 1 && loose <= 100 && (isNoPurse || counts(text))
+    ? [{ ware: only!.ware, count: loose }]
+    : items;
 }

@@ -36,7 +36,7 @@ export const coinWord = /^(?:g|gold|golds|coins?|pieces?|gp|money)$/;
 export const having =
   /\b(?:have|has|got|ive|with|pay|paid|spend|carry|own|hold|holds|left|purse|pockets?|pouch|give|gave|hand|brought|bring|my|on me)\b/;
 export const change =
-  /\b(?:change|left|leaves?|remains?|remaining|keep|(?:get|gets|gives?|have|comes?) (?:me )?back|back what|over after|(?:do|would|will) i (?:still )?(?:have|own) (?:after|then|over)|(?:gold|coins?|money) (?:do |would |will )?i still (?:have|own|keep)|i still have)\b/;
+  /\b(?:change|left|leaves?|remains?|remaining|keep|(?:get|gets|gives?|have|comes?) (?:me )?back|back what|over after|(?:do|would|will) i (?:still )?(?:have|own) (?:after|then|over)|(?:gold|coins?|money) (?:do |would |will )?i still (?:have|own|keep)|i still have|stays? in my|whats over)\b/;
 /** What is paid out of: "change from a ten". */
 const paidFrom = /\b(?:from|out of|of)(?: a| my)?$/;
 
@@ -72,6 +72,9 @@ const daysOf: ReadonlyMap<string, number> = new Map([
   ['weeks', 7],
 ]);
 const aWeek = /\b(?:a|one|the|this|all|whole|full|entire) week\b/;
+/** "Can I have two" asks for things, not with gold. */
+const wishing = /\b(?:can|could|may|might|would|do) (?:i|we) (?:have|get|take|buy)$/;
+const elseCounted = /^(?:years?|months?|hours?|minutes?|moons?|miles?|oclock)$/;
 const trip =
   /\b(?:there and back|over and back|back and forth|(?:one|once) (?:way )?(?:there|over|out) and (?:one|once) (?:way )?back|(?:come|coming|going|go|and|way|row me) back(?! to\b)|both ways|round trip|return trip|and (?:then )?return)\b/;
 const two = /\b(?:both|twice|one of each)\b/;
@@ -109,7 +112,7 @@ interface Number {
 export function hear(text: string, wares: readonly Ware[]): Heard {
   const words = text.split(' ');
   const stemmed = words.map(stem);
-  const items: { ware: Ware; count: number; each: boolean; several: boolean }[] = [];
+  const items: { ware: Ware; count: number; each: boolean; several: boolean; word: string }[] = [];
   const numbers: Number[] = [];
   let purse: number | undefined;
   let people = 0;
@@ -120,6 +123,11 @@ export function hear(text: string, wares: readonly Ware[]): Heard {
     if (length > 0) {
       const end = i + length;
       const next = words[end] ?? '';
+      // "Ten years back" counts no gold and nothing that is sold.
+      if (elseCounted.test(next)) {
+        i = end + 1;
+        continue;
+      }
       const before = words.slice(Math.max(0, i - 5), i).join(' ');
       const isFolk =
         folk.test(next) ||
@@ -150,10 +158,11 @@ export function hear(text: string, wares: readonly Ware[]): Heard {
       const isEach = words.slice(i + 1, i + 4).some((word) => each.test(word));
       const several = !isCounted && /[^s]s$/.test(words[i]!);
       // "A bowl of stew" names its ware once, "a loaf for me, a loaf for my wife" twice.
-      if (!known) items.push({ ware, count: isCounted ? last.value : 1, each: isEach, several });
+      if (!known)
+        items.push({ ware, count: isCounted ? last.value : 1, each: isEach, several, word: stemmed[i]! });
       else {
         if (isCounted) known.count = last.value;
-        else if (/^(?:a|an|another)$/.test(words[i - 1] ?? '')) known.count++;
+        else if (known.word === stemmed[i] && /^(?:a|an|another)$/.test(words[i - 1] ?? '')) known.count++;
         known.each ||= isEach;
       }
       if (isCounted) last.counts = true;
@@ -169,7 +178,11 @@ export function hear(text: string, wares: readonly Ware[]): Heard {
   let loose: number | undefined;
   for (const { value, before, counts } of numbers) {
     if (counts || value === days || (people > 0 && value === people)) continue;
-    if (purse === undefined && (having.test(before) || (change.test(text) && paidFrom.test(before))))
+    if (
+      purse === undefined &&
+      !wishing.test(before) &&
+      (having.test(before) || (change.test(text) && paidFrom.test(before)))
+    )
       purse = value;
     else loose ??= value;
   }

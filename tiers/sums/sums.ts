@@ -13,6 +13,6 @@ export function sumOf(
   return (
     reckonRate({ counts, wares }, said.words, said.before) ??
     reckon({ wares, ...said }) ??
-    reckonCount(counts, said.words, said.before)
+    reckonCount(counts, said.words, said)
   );
 }
