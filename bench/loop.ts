@@ -108,7 +108,7 @@ function show(arm: 'parley' | 'bare', trouble: Trouble, run: RunResult): void {
   const late = `${run.late} late`.padStart(9);
   const tick = `tick p50 ${percentile(run.tickMs, 0.5).toFixed(3)} p99 ${percentile(run.tickMs, 0.99).toFixed(3)} ms`;
   const { counts } = run;
-  const asked = `asked ${counts.asked}, answered ${counts.answered}, from the cache ${counts.cacheHits}, reconnects ${counts.reconnects}`;
+  const asked = `asked ${counts.asked}, answered ${counts.answered}, failed ${counts.failed}, timed out ${counts.timedOut}, from the cache ${counts.cacheHits}, reconnects ${counts.reconnects}`;
   const parley = `  dropped ${run.dropped} (worst ${run.worstMs.toFixed(2)} ms)  ${tick}  ${asked}, collections ${run.collections} (longest ${run.longestCollectionMs.toFixed(1)} ms)`;
   say(
     `  ${trouble.padEnd(14)} ${arm.padEnd(6)} ${run.frames} frames ${late}  work p99 ${percentile(run.workMs, 0.99).toFixed(2)} ms${arm === 'parley' ? parley : `  over ${run.dropped} (worst ${run.worstMs.toFixed(2)} ms)`}`,

@@ -34,7 +34,7 @@ const pricing =
   /\b(?:how much|how many (?:gold|coins?)|what|whats|costs?|price|pay|together|total|comes? to|sum|tally|makes?|charge|owe|plus)\b/;
 /** And of somebody who asks for them and wants to know it first. */
 const totalling =
-  /\bhow much\b|\b(?:comes?|come) to\b|\bwhat (?:do|would|will) (?:you|u|i) (?:want|take|ask|pay|owe|charge)\b|\b(?:total|makes?|altogether|in all|hand over)\b|\b(?:whats|what is|tell me|give me|say) the price\b/;
+  /\bhow much\b|\b(?:comes?|come) to\b|\bwhat (?:do|would|will) (?:you|u|i) (?:want|take|ask|pay|owe|charge)\b|\bwhat (?:would|do|does|will) (?:\S+ ){1,5}cost\b|\b(?:total|makes?|altogether|in all|hand over)\b|\b(?:whats|what is|tell me|give me|say) the price\b/;
 const choosing = /\b(?:which|what (?:can|could|would|do|else|all)|or)\b/;
 const comparing = /\b(?:than|difference|as much as|cheaper|cheapest|dearer|costs more|more expensive)\b/;
 /** "Got nine gold and want three salves, works?" */
@@ -62,10 +62,10 @@ const aDay = /\b(?:a|per|each|every) day\b/;
 /** A thing that is not sold here: "enough for a sword", asked of a ferryman. */
 const otherThing =
   /\b(?:for|buy|get|afford|costs?) (?:a|an|the|some|one|her|his|their) (?!family|group|party|crew|other|way|whole|lot|few|gold|coin|night|day|man|woman|person|child|kid|friend|wife)\w+/;
-const others = /\b(?:there|they|them|he|she|her|his|their)\b/;
+const others = /\b(?:there(?! and)|they|them|he|she|her|his|their)\b/;
 /** What is elsewhere, or another's, where the talk was not about what is sold here. */
 const elsewhere =
-  /\b(?:there|they|them|he|she|her|his|their|that|it|those)\b|^(?:and )?(?:how much|whats the price|what is the price|the price|how much would i need)$/;
+  /\b(?:there(?! and)|they|them|he|she|her|his|their|that|it|those)\b|^(?:and )?(?:how much|whats the price|what is the price|the price|how much would i need)$/;
 /** How a few words go on about what was spoken of. */
 const going = /^(?:and|or|ok|for|with|what about|how about)\b/;
 const ofThem = /\bof (?:them|those|these)\b/;
@@ -199,10 +199,8 @@ function meant(
   if (!goesOn && !(isAsked && money.test(text)) && !pronoun.test(text) && !isForMany) return [];
   const spokenOf: Item[] = [];
   for (const said of before) {
-    const past = plainText(said);
-    const heard = hear(past, wares);
-    for (const { ware, count } of countedFor(heard.items, heard, past))
-      if (!spokenOf.some((other) => other.ware === ware)) spokenOf.push({ ware, count: isForSo ? count : 1 });
+    for (const { ware } of hear(plainText(said), wares).items)
+      if (!spokenOf.some((other) => other.ware === ware)) spokenOf.push({ ware, count: 1 });
     if (spokenOf.length > 0 && !isBoth) break;
   }
   if (isBoth && wares.length > 1) {
@@ -211,7 +209,13 @@ function meant(
     return things.length === 2 ? things.map((ware) => ({ ware, count: 1 })) : [];
   }
   // A list of wares names none of them.
-  if (spokenOf.length === 1) return spokenOf;
+  if (spokenOf.length === 1) {
+    const [{ ware }] = spokenOf as [Item];
+    // Of the last exchange: the player asked for two, or was told what four cost.
+    const asked = isForSo ? before.slice(0, 2).flatMap((said) => lastSpokenOf([said], wares)) : [];
+    const counts = asked.filter((item) => item.ware === ware).map(({ count }) => count);
+    return [{ ware, count: Math.max(1, ...counts) }];
+  }
   // Where there is one thing to buy it need not be named, unless something else was.
   const isOnly = wares.length === 1 && (money.test(text) || isForMany) && !otherThing.test(text);
   const where = isForSo ? others : elsewhere;
@@ -229,9 +233,9 @@ function purseBefore(own: readonly string[], wares: readonly Ware[]): number | u
   return undefined;
 }
 
-/** What the player spoke of last that is sold here, as many as they said. */
-function lastSpokenOf(own: readonly string[], wares: readonly Ware[]): readonly Item[] {
-  for (const said of own) {
+/** What was spoken of last that is sold here, as many as were named. `said`: newest first. */
+function lastSpokenOf(all: readonly string[], wares: readonly Ware[]): readonly Item[] {
+  for (const said of all) {
     const text = plainText(said);
     const heard = hear(text, wares);
     if (heard.items.length > 0) return countedFor(heard.items, heard, text);
