@@ -4,6 +4,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { StateFacts } from '../bus/state.ts';
 import { loadCharacters } from '../npcs/characters.ts';
 import { readExchanges } from '../npcs/read-exchanges.ts';
 import { Bank, type Memory, memoriesOf } from '../tiers/recollection/bank.ts';
@@ -69,15 +70,21 @@ describe('a bank', () => {
   };
   const question = { words: 'Is Tam back?', before: undefined, told: {}, asked: [] as string[] };
 
-  async function recall(memories: readonly Memory[], asked: object, own = true): Promise<readonly string[]> {
+  async function recall(
+    memories: readonly Memory[],
+    asked: { words?: string; before?: string; named?: string; told?: StateFacts; asked?: string[] },
+    own = true,
+  ): Promise<readonly string[]> {
     const texts = memories.flatMap(({ words, before }) => [words, before ?? '']);
     const vectors = new Map(
       await Promise.all(texts.map(async (text) => [text, await encoder.encode(text)] as const)),
     );
     const bank = new Bank(memories, (text) => vectors.get(text)!);
-    const all = { ...question, ...asked };
-    const before = all.before === undefined ? undefined : await encoder.encode(all.before);
-    return bank.recall({ ...all, before, vector: await encoder.encode(all.words) }, own);
+    const all = { ...question, named: undefined, ...asked };
+    const [before, named] = await Promise.all(
+      [all.before, all.named].map((text) => (text === undefined ? undefined : encoder.encode(text))),
+    );
+    return bank.recall({ ...all, before, named, vector: await encoder.encode(all.words) }, own);
   }
 
   test('leaves out what does not hold now, and what is older than the game', async () => {
@@ -116,6 +123,32 @@ describe('a bank', () => {
     expect((await recall([healer, smith], { ...asked, before: 'who sells blades? Mira.' }))[0]).toBe(
       'At the forge.',
     );
+  });
+
+  test('finds by name whom "she" means', async () => {
+    const smith = { ...memory, words: 'Is Mira a good smith?', answer: 'The best.' };
+    const night = { ...memory, words: 'Is the night good for walking?', answer: 'Stay inside.' };
+    const asked = { words: 'is she any good' };
+    expect((await recall([night, smith], { ...asked, named: 'is Mira any good' }))[0]).toBe('The best.');
+  });
+
+  test('what is written behind several things has one vote', async () => {
+    const spread = ['The mine?', 'The inn?', 'The gate?'].map((before) => ({
+      ...memory,
+      words: 'Where is that?',
+      before,
+      answer: 'Over there.',
+    }));
+    const two = ['Where is that place?', 'Where would that be?'].map((words) => ({
+      ...memory,
+      words,
+      answer: 'Up the road.',
+    }));
+    // Three times the same wording, or two that agree.
+    expect((await recall([...spread, ...two], { words: 'and where would that place be' }))[0]).toBe(
+      'Up the road.',
+    );
+    expect(await recall([...spread, ...spread], { words: 'where is that' })).toEqual(['Over there.']);
   });
 
   test('many wordings of one answer outvote one of another, and their own words can be left out', async () => {
