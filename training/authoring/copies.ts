@@ -62,12 +62,14 @@ function linesOf(
 function nearlyEqual(answers: readonly Line[], facts: ReadonlySet<string>): string[] {
   const faults: string[] = [];
   for (const [i, line] of answers.entries()) {
-    for (const before of answers.slice(0, i)) {
+    const isCommon = wordsOf(line.text).length < fewestAcross || facts.has(`${line.npc}: ${line.normal}`);
+    for (let k = 0; k < i; k++) {
+      const before = answers[k]!;
       const isOwn = line.npc === before.npc;
-      if (!isOwn && (wordsOf(line.text).length < fewestAcross || facts.has(`${line.npc}: ${line.normal}`)))
-        continue;
-      const alike = line.normal === before.normal ? 1 : overlap(line.parts, before.parts);
-      if (alike <= (isOwn ? nearAnswers : nearAcross)) continue;
+      if (!isOwn && isCommon) continue;
+      const limit = isOwn ? nearAnswers : nearAcross;
+      const alike = line.normal === before.normal ? 1 : overlap(line.parts, before.parts, limit);
+      if (alike <= limit) continue;
       const how = alike === 1 ? 'is the answer of' : `is nearly the answer (${alike.toFixed(2)}) of`;
       faults.push(
         `${line.at}: ${JSON.stringify(line.text)} ${how} ${idOf(before)}: ${JSON.stringify(before.text)}`,
@@ -91,7 +93,7 @@ function sameWordings(all: readonly Authored[]): string[] {
             (other) =>
               other === wording ||
               (normal(wording) !== '' && normal(other) === normal(wording)) ||
-              overlap(trigrams(other), trigrams(wording)) > nearWordings,
+              overlap(trigrams(other), trigrams(wording), nearWordings) > nearWordings,
           );
         if (twin)
           faults.push(`${at}: ${JSON.stringify(wording)} is nearly the wording ${JSON.stringify(twin)}`);

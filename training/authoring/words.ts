@@ -9,11 +9,18 @@ export function clauses(text: string): readonly string[] {
   return text.split(/[.!?;:,]|\band\b|\bbut\b|\bso\b/i).filter((clause) => clause.trim() !== '');
 }
 
-/** How alike two sets are, from 0 to 1: what they share of what they have together. */
-export function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
-  let shared = 0;
+/** How alike two sets are, from 0 to 1: what they share of what they have together. Less than `least` may be told as 0. */
+export function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>, least = 0): number {
   const [few, many] = a.size < b.size ? [a, b] : [b, a];
-  for (const part of few) if (many.has(part)) shared++;
+  // So many must be shared for `least`: of millions of pairs most are given up after a few parts.
+  const needed = Math.ceil((least * (a.size + b.size)) / (1 + least));
+  let missed = 0;
+  for (const part of few) {
+    if (many.has(part)) continue;
+    missed++;
+    if (few.size - missed < needed) return 0;
+  }
+  const shared = few.size - missed;
   const all = a.size + b.size - shared;
   return all === 0 ? 0 : shared / all;
 }
