@@ -12,7 +12,7 @@ const fewer =
 const joining =
   /\b(?:join|joins|joined|joining|come|comes|came|coming|arrive|arrives|arrived|turn up|showed up|plus|add|added|extra|another|reinforcements?)\b/;
 const rest =
-  /\b(?:how many|how much|what number|left|remain|remains|remaining|stay|still|rest|whats|what is|makes?|now|count|total|any|awake|to go|be)\b/;
+  /^(?:and|so|what) (?:if|after|when|once)\b|\bminus\b|\b(?:how many|how much|what number|left|remain|remains|remaining|stay|still|rest|whats|what is|makes?|now|count|total|any|awake|to go|be)\b/;
 const party =
   /\b(?:we|were|us|our|ours|i have|ive got|i bring|im bringing|bringing|i come with|my|men|man|soldiers?|fighters?|people|swords|friends|folk|strong)\b/;
 const comparing =

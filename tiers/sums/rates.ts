@@ -10,6 +10,8 @@ const asking =
   /^(?:and|or|for|what about|how about)\b|\b(?:how (?:many|much|long|far)|what|whats|total|altogether|takes?|makes?|needs?|eats?)\b/;
 const thereAndBack =
   /\b(?:there and (?:\w+ )?back|back and forth|and (?:\w+ ){0,3}back(?: again)?|round trip|return trip|return|both ways|to and fro|go and come|whole trip|way back and)\b/;
+const everyDay = /\b(?:a|per|each|every) (?:single )?day\b|\bdaily\b/;
+const staying = /\b(?:stay|rest|wait|stop|search|look around|fight|spend) (?:\w+ ){0,3}(?:hour|hours)\b/;
 const daysOf: ReadonlyMap<string, number> = new Map([
   ['day', 1],
   ['days', 1],
@@ -57,10 +59,20 @@ function inDays(rate: Count, wares: readonly Ware[], words: string, text: string
 
 function onTheWay(rate: Count, words: string, text: string): string | undefined {
   if (!thereAndBack.test(text)) return undefined;
-  const times =
-    figures(words).find(({ after }) => after === 'times')?.value ?? (/\btwice\b/.test(text) ? 2 : 1);
+  const numbers = figures(words);
+  const counted = (what: RegExp) => numbers.find(({ after }) => what.test(after))?.value;
+  const often = counted(/^times$/) ?? (/\btwice\b/.test(text) ? 2 : 1);
+  const days = everyDay.test(text) ? (counted(/^days$/) ?? (/\bweek\b/.test(text) ? 7 : 1)) : 1;
+  const times = often * days;
+  // Who rests there for as many of the same is away longer.
+  const stays = staying.test(text)
+    ? (counted(new RegExp(`^${rate.many}$`)) ?? (rate.name === 'hour' ? 1 : 0))
+    : 0;
   if (times < 1) return undefined;
-  return `There and back is ${amount(rate, 2)}${times > 1 ? `, so ${amount(rate, 2 * times)} in all` : ''}.`;
+  const both = `There and back is ${amount(rate, 2)}`;
+  if (times === 1 && stays === 0) return `${both}.`;
+  const all = 2 * rate.count * times + stays;
+  return `${both}, so ${all} ${rate.many} in all.`;
 }
 
 function amount({ name, many, count }: Count, times: number): string {

@@ -39,6 +39,7 @@ export function left(items: readonly Item[], total: number, purse: number): stri
 
 export function sum(items: readonly Item[], total: number): string {
   const { text, costs } = named(items);
+  if (total === 0) return `${capital(text)} ${costs} nothing.`;
   return `${capital(text)} ${costs} ${total} gold${items.length > 1 ? ' together' : ''}.`;
 }
 
