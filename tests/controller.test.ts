@@ -207,7 +207,7 @@ test('who follows stays near the player and stands aside for others', () => {
 
 test('the same seed and the same calls give the same lives, another seed other ones', () => {
   const live = (seed: number) => {
-    const npcs = createController({ seed, capacity: 40, decideMs: Number.POSITIVE_INFINITY });
+    const npcs = createController({ seed, capacity: 40 });
     for (let i = 0; i < 40; i++)
       npcs.add({ npc: `n${i}`, x: i, y: i % 7, policy: i % 2 ? 'walk' : 'chatter' });
     npcs.player(5, 5);

@@ -29,8 +29,6 @@ export function createController(options: ControllerOptions = {}): Controller {
 const longestStepMs = 100;
 /** A clock that goes back by more than this has begun anew. */
 const clockResetMs = 1_000;
-/** What the clock says is garbage, and it is dearer than a decision of a character that stands. */
-const looksAtClockEvery = 8;
 
 class NpcController {
   readonly stats = new Stats();
@@ -61,9 +59,6 @@ class NpcController {
   readonly #scheduler: Scheduler;
   readonly #seed: number;
   readonly #decideHz: number;
-  readonly #decideMs: number;
-  /** In an array: a number with a fraction that is written would be garbage. */
-  readonly #decideUntil = new Float64Array(1);
   readonly #free: number[] = [];
   readonly #roles = new Map<string, number>();
   #turn = 0;
@@ -71,13 +66,12 @@ class NpcController {
   #started = false;
 
   constructor(options: ControllerOptions) {
-    const { capacity = 1_024, metre = 1, decideHz = 8, seed = 1, budgetMs = 0.25, decideMs = 0.15 } = options;
+    const { capacity = 1_024, metre = 1, decideHz = 8, seed = 1, budgetMs = 0.25 } = options;
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > 1_000_000)
       throw new RangeError('capacity: 1 to 1,000,000');
     positive('metre', metre);
     positive('decideHz', decideHz);
     positive('budgetMs', budgetMs);
-    if (decideMs !== Number.POSITIVE_INFINITY) positive('decideMs', decideMs);
     const { restMs = 12_000 } = options.asking ?? {};
     const b = new Blackboard(capacity);
     this.#b = b;
@@ -104,7 +98,6 @@ class NpcController {
     this.#slots = this.#doing.slots;
     this.#seed = seed | 0;
     this.#decideHz = decideHz;
-    this.#decideMs = decideMs;
     this.#scheduler = new Scheduler(
       {
         blackboard: b,
@@ -281,7 +274,6 @@ class NpcController {
    */
   tick(nowMs: number, dtMs: number, spare = true): void {
     const s = this.#s;
-    this.#decideUntil[0] = this.#decideMs + performance.now();
     const dt = dtMs > 0 ? (dtMs < longestStepMs ? dtMs : longestStepMs) : 0;
     if (Number.isFinite(nowMs)) {
       // The first frame, or a clock that was set back: what is known of times goes with it.
@@ -303,7 +295,7 @@ class NpcController {
     this.#scheduler.shift(ms);
   }
 
-  /** Each character decides `decideHz` times a second, some in each frame, until the clock says that it is enough. */
+  /** Each character decides `decideHz` times a second, some in each frame. */
   #decideSome(seconds: number, spare: boolean): void {
     const b = this.#b;
     const share = b.size * seconds * this.#decideHz;
@@ -311,9 +303,7 @@ class NpcController {
     // Full frame after full frame must not leave them without a mind of their own.
     if (!spare && this.#owed < b.size / 4) return;
     // What was put off is made up for a little at a time.
-    let decided = 0;
     for (let left = 1 + 2 * share; this.#owed >= 1 && left >= 1; this.#owed--, left--) {
-      if (++decided % looksAtClockEvery === 0 && performance.now() > this.#decideUntil[0]!) break;
       if (this.#turn >= b.size) this.#turn = 0;
       const i = this.#turn++;
       if (b.alive[i] === 0) continue;

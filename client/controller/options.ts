@@ -20,11 +20,6 @@ export interface ControllerOptions {
   asking?: AskingOptions;
   /** Milliseconds of a frame in which questions may be started; 0.25. */
   budgetMs?: number;
-  /**
-   * Milliseconds of a frame in which characters may decide anew, from the frame's beginning; 0.15. In a frame that is slow for
-   * whatever reason the rest decides in the next ones. `Infinity`: their lives depend on the seed and the calls alone.
-   */
-  decideMs?: number;
   /** The same seed and the same calls give the same lives. */
   seed?: number;
   /** How many of the game's units make a metre, from which all distances and speeds are made; 1. */
