@@ -113,10 +113,10 @@ function show(arm: 'parley' | 'bare', trouble: Trouble, run: RunResult): void {
   say(
     `  ${trouble.padEnd(14)} ${arm.padEnd(6)} ${run.frames} frames ${late}  work p99 ${percentile(run.workMs, 0.99).toFixed(2)} ms${arm === 'parley' ? parley : `  over ${run.dropped} (worst ${run.worstMs.toFixed(2)} ms)`}`,
   );
-  for (const { frame, ms, parts: spent, asked, hits, collectionMs } of run.drops.slice(0, 20)) {
+  for (const { frame, ms, parts: spent, asked, hits, collectionMs, collected } of run.drops.slice(0, 20)) {
     const of = parts.map((part, k) => `${part} ${spent[k]!.toFixed(3)}`).join(' ');
     say(
-      `    dropped frame ${frame}: ${ms.toFixed(3)} ms (${of}; asked ${asked}, from the cache ${hits}, collected ${collectionMs.toFixed(2)} ms)`,
+      `    dropped frame ${frame}: ${ms.toFixed(3)} ms (${of}; asked ${asked}, from the cache ${hits}, collected ${collectionMs.toFixed(2)} ms${collected.map((kind) => ` ${kind}`).join('')})`,
     );
   }
 }

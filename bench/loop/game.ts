@@ -48,13 +48,18 @@ async function open(world: World) {
 const numbersIn = (counters: object): Record<string, number> =>
   Object.fromEntries(Object.entries(counters).filter(([, value]) => typeof value === 'number'));
 
+const kindNames: ReadonlyMap<number, string> = new Map([
+  [constants.NODE_PERFORMANCE_GC_MINOR, 'young'],
+  [constants.NODE_PERFORMANCE_GC_MAJOR, 'all'],
+  [constants.NODE_PERFORMANCE_GC_INCREMENTAL, 'a part'],
+]);
 /** Pauses of the garbage collector on this thread. */
-const collections: { at: number; ms: number }[] = [];
+const collections: { at: number; ms: number; kind: number }[] = [];
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) {
     const { startTime, duration, detail } = entry as PerformanceEntry & { detail: { kind: number } };
     if (detail.kind !== constants.NODE_PERFORMANCE_GC_WEAKCB)
-      collections.push({ at: startTime, ms: duration });
+      collections.push({ at: startTime, ms: duration, kind: detail.kind });
   }
 }).observe({ entryTypes: ['gc'] });
 
@@ -212,12 +217,14 @@ class Loop {
       load: { thinksPerSecond: counts.asked! / seconds, saysPerSecond: counts.says! / seconds },
       collections: collections.length,
       longestCollectionMs: Math.max(0, ...collections.map(({ ms }) => ms)),
-      drops: this.#frames.drops.map((drop) => ({
-        ...drop,
-        collectionMs: collections
-          .filter(({ at }) => at >= drop.from && at <= drop.to)
-          .reduce((total, { ms }) => total + ms, 0),
-      })),
+      drops: this.#frames.drops.map((drop) => {
+        const within = collections.filter(({ at }) => at >= drop.from && at <= drop.to);
+        return {
+          ...drop,
+          collectionMs: within.reduce((total, { ms }) => total + ms, 0),
+          collected: within.map(({ kind }) => kindNames.get(kind) ?? 'other'),
+        };
+      }),
       intentAgeMs: this.#intentAgeMs,
       counts,
     };

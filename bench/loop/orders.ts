@@ -39,8 +39,11 @@ export interface RunResult extends FrameFigures {
   /** Garbage collections of the thread, and the longest, ms. */
   readonly collections: number;
   readonly longestCollectionMs: number;
-  /** Frames in which Parley used more than its part, with what was collected in them, ms. */
-  readonly drops: readonly (Drop & { readonly collectionMs: number })[];
+  /** Frames in which Parley used more than its part, with what was collected in them: ms, and how much of the memory. */
+  readonly drops: readonly (Drop & {
+    readonly collectionMs: number;
+    readonly collected: readonly string[];
+  })[];
   /** How old the intents were that characters acted on, ms, sampled once a second. */
   readonly intentAgeMs: readonly number[];
   readonly counts: Readonly<Record<string, number>>;
