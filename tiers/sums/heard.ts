@@ -78,6 +78,8 @@ const elseCounted = /^(?:years?|months?|hours?|minutes?|moons?|miles?|oclock)$/;
 const trip =
   /\b(?:there and back|over and back|back and forth|(?:one|once) (?:way )?(?:there|over|out) and (?:one|once) (?:way )?back|(?:come|coming|going|go|and|way|row me) back(?! to\b)|both ways|round trip|return trip|and (?:then )?return)\b/;
 const two = /\b(?:both|twice|one of each)\b/;
+/** "And a stew on top?" is asked of both together. */
+export const adding = /\b(?:on top|as well|too|also|besides|in addition|both together)\b/;
 /** Between a number and a ware: the number does not count the ware. */
 const parting = /^(?:for|is|are|was|to|a|an|if|with|cost|costs|on|and|you|then)$/;
 
@@ -173,7 +175,7 @@ export function hear(text: string, wares: readonly Ware[]): Heard {
   if (people > 0 && andMe.test(text)) people++;
   if (days === 0 && aWeek.test(text)) days = 7;
   if (trip.test(text)) times *= 2;
-  const isPair = !trip.test(text) && two.test(text);
+  const isPair = !trip.test(text) && two.test(text) && !adding.test(text);
 
   let loose: number | undefined;
   for (const { value, before, counts } of numbers) {
