@@ -216,6 +216,7 @@ describe('in a conversation', () => {
   it.each([
     ['yorick', 'i need a weapon | who sells them | what do they cost there'],
     ['yorick', 'i have 12 gold | do i have enough for a sword'],
+    ['mira', 'what is a sword | where can i sleep | what does it cost there'],
     ['yorick', 'tell me about tobin | how do i get there | and back to the ferry, what was the price'],
     ['yorick', 'who crossed with you on this day ten years back'],
     ['mira', 'how much is a sword | who is tam | and back to the swords, how much'],

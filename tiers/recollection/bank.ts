@@ -101,9 +101,8 @@ export function exchangeText({ player, npc }: { player: string; npc: string }): 
 }
 
 interface Kept extends Memory {
-  /** Which of the bank's wordings, and which of its exchanges before; −1 for none. */
+  /** Which of the bank's wordings. */
   readonly at: number;
-  readonly beforeAt: number;
   readonly conditions: readonly (readonly [name: string, value: StateFacts[string]])[];
 }
 
@@ -116,6 +115,9 @@ interface Wording {
 /** The memories of one character with their vectors. */
 export class Bank {
   private readonly memories: readonly Kept[];
+  /** Of each memory: which of the wordings, and which of the exchanges before; −1 for none. */
+  private readonly ats: Int32Array;
+  private readonly beforeAts: Int32Array;
   private readonly wordings: readonly Wording[];
   /** The vectors one after the other: thousands are read from end to end for every question. */
   private readonly vectors: Vector;
@@ -123,6 +125,7 @@ export class Bank {
   /** How near each is to what was asked last; of use in one look alone. */
   private readonly near: Float32Array;
   private readonly beforeNear: Float32Array;
+  private readonly scores: Float32Array;
   private readonly refusals: readonly string[];
 
   /** `vectorOf` knows every text of the memories. `refusals`: what is said to questions that nothing is near to. */
@@ -137,14 +140,18 @@ export class Bank {
     this.memories = unlike(memories).map((memory) => ({
       ...memory,
       at: numbered(words, memory.words),
-      beforeAt: memory.before === undefined ? -1 : numbered(befores, memory.before),
       conditions: Object.entries(memory.state),
     }));
+    this.ats = Int32Array.from(this.memories, ({ at }) => at);
+    this.beforeAts = Int32Array.from(this.memories, ({ before }) =>
+      before === undefined ? -1 : numbered(befores, before),
+    );
     this.wordings = [...words.keys()].map((text) => ({ numbers: numbersOf(text), plain: normal(text) }));
     this.vectors = inOne([...words.keys()].map(vectorOf));
     this.beforeVectors = inOne([...befores.keys()].map(vectorOf));
     this.near = new Float32Array(words.size);
     this.beforeNear = new Float32Array(befores.size);
+    this.scores = new Float32Array(this.memories.length);
   }
 
   /** Whether an answer is one to a question that nothing written is near to. */
@@ -163,11 +170,13 @@ export class Bank {
     const size = plain.split(' ').length <= fewWords ? 'few' : 'many';
     this.compare(question, numbers);
     const nearest: { memory: Kept; score: number }[] = [];
-    for (const memory of this.memories) {
-      const score = this.scoreOf(memory, question.before !== undefined, size);
+    const scores = this.score(question.before !== undefined, size);
+    for (let i = 0; i < scores.length; i++) {
+      const score = scores[i]!;
       // Of thousands a few dozen get further than this.
       const last = nearest[voters - 1];
       if (last && score <= last.score) continue;
+      const memory = this.memories[i]!;
       const wording = this.wordings[memory.at]!;
       if (!holds(memory, wording, question, { numbers, plain }) || (!own && wording.plain === plain))
         continue;
@@ -202,24 +211,34 @@ export class Bank {
 
   /** How near every wording, and every exchange before, is to what is asked. */
   private compare({ vector, named, before }: Question, numbers: string): void {
+    const { wordings, vectors, near } = this;
     const { length } = vector;
-    for (const [i, wording] of this.wordings.entries()) {
-      const near = nearness(vector, this.vectors, i * length);
-      const byName = named ? nearness(named, this.vectors, i * length) - namedPenalty : -1;
-      this.near[i] = Math.max(near, byName) - (wording.numbers === numbers ? 0 : numbersPenalty);
+    for (let i = 0; i < wordings.length; i++) {
+      let nearest = nearness(vector, vectors, i * length);
+      if (named) nearest = Math.max(nearest, nearness(named, vectors, i * length) - namedPenalty);
+      near[i] = wordings[i]!.numbers === numbers ? nearest : nearest - numbersPenalty;
     }
     if (before)
       for (let i = 0; i < this.beforeNear.length; i++)
         this.beforeNear[i] = nearness(before, this.beforeVectors, i * length);
   }
 
-  private scoreOf({ at, beforeAt }: Kept, hasBefore: boolean, size: 'few' | 'many'): number {
-    const alone = this.near[at]!;
-    if (beforeAt < 0) return alone;
-    if (!hasBefore) return alone - alonePenalty[size];
+  /** What was compared, put together for each memory. Numbers in arrays alone: there are thousands for each question. */
+  private score(hasBefore: boolean, size: 'few' | 'many'): Float32Array {
+    const { ats, beforeAts, near, beforeNear, scores } = this;
     const weight = beforeWeight[size];
-    const together = (alone + weight * this.beforeNear[beforeAt]!) / (1 + weight);
-    return Math.max(together, alone - elsewherePenalty[size]);
+    const penalty = hasBefore ? elsewherePenalty[size] : alonePenalty[size];
+    for (let i = 0; i < scores.length; i++) {
+      const alone = near[ats[i]!]!;
+      const beforeAt = beforeAts[i]!;
+      if (beforeAt < 0) {
+        scores[i] = alone;
+        continue;
+      }
+      const together = hasBefore ? (alone + weight * beforeNear[beforeAt]!) / (1 + weight) : -1;
+      scores[i] = Math.max(together, alone - penalty);
+    }
+    return scores;
   }
 }
 

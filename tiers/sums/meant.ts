@@ -10,7 +10,7 @@ const money =
 /** A thing that is not sold here: "enough for a sword", asked of a ferryman. */
 const otherThing =
   /\b(?:for|buy|get|afford|costs?) (?:a|an|the|some|one|her|his|their) (?!family|group|party|crew|other|way|whole|lot|few|gold|coin|night|day|man|woman|person|child|kid|friend|wife)\w+/;
-const others = /\b(?:there(?! and)|they|them|he|she|her|his|their)\b/;
+const others = /\b(?:there(?! (?:and|are|is|were)\b)|they|them|he|she|her|his|their)\b/;
 /** What is elsewhere, or another's, where the talk was not about what is sold here. */
 const elsewhere =
   /\b(?:there(?! and)|they|them|he|she|her|his|their|that|it|those)\b|^(?:and )?(?:how much|whats the price|what is the price|the price|how much would i need)$/;
@@ -66,6 +66,9 @@ export function meant(
     if (spokenOf.length === 2) return spokenOf;
     return things.length === 2 ? things.map((ware) => ({ ware, count: 1 })) : [];
   }
+  // "What does it cost there" is about who was spoken of last, and not about a sword from before that.
+  const isNew = before.slice(0, 2).some((said) => hear(plainText(said), wares).items.length > 0);
+  if (before.length > 0 && others.test(text) && !isNew) return [];
   // A list of wares names none of them.
   if (spokenOf.length === 1) {
     const [{ ware }] = spokenOf as [Item];
