@@ -15,6 +15,11 @@ export function normal(text: string): string {
   return wordsOf(text).join(' ');
 }
 
+/** "A dozen" as a number; of plain words (`normal`). */
+export function dozensCounted(text: string): string {
+  return text.replace(/\bhalf a dozen\b/g, '6').replace(/\b(?:a )?dozen\b/g, '12');
+}
+
 const small =
   'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen'.split(
     ' ',

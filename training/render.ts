@@ -13,12 +13,10 @@ import type { AuthoredAct, Kind, Row } from '../npcs/exchange.ts';
 import type { Authored } from '../npcs/read-exchanges.ts';
 import { type Config, readConfig } from '../runtime/config.ts';
 import { speechPrompt } from '../tiers/answer.ts';
-import { cleanText } from '../tiers/clean-text.ts';
 import { type Choice, choicesOf, isSettled, nothing, questionText } from '../tiers/decide.ts';
 import type { Prompt, Turn } from '../tiers/engine.ts';
-import { buildAfterthought, buildThought, factsOf } from '../tiers/prompt.ts';
+import { buildAfterthought, buildThought, factsOf, textsToRecall } from '../tiers/prompt.ts';
 import { stateLines } from '../tiers/recall.ts';
-import { exchangeText } from '../tiers/recollection/bank.ts';
 import { type Recall, Recollection } from '../tiers/recollection/recollection.ts';
 import { readAuthored } from './authored.ts';
 import { isWay } from './authoring/acts.ts';
@@ -174,6 +172,7 @@ export function linesOf(examples: readonly Example[]): string {
 export async function recallsOf(
   all: readonly Authored[],
   recollection: Recollection,
+  characters: ReadonlyMap<string, Character>,
 ): Promise<ReadonlyMap<string, Recall>> {
   const recalls = new Map<string, Recall>();
   for (const npc of new Set(all.map((one) => one.npc))) {
@@ -181,8 +180,12 @@ export async function recallsOf(
     const texts = rows
       .filter(({ turns }) => turns.length > 0)
       .flatMap(conversations)
-      .flatMap((turns) => [...turns.map(({ player }) => player), ...turns.slice(0, -1).map(exchangeText)]);
-    const recall = await recollection.of(npc, [...new Set(texts.map(cleanText))]);
+      .flatMap((turns) =>
+        turns.flatMap(({ player: words }, at) =>
+          textsToRecall(characters.get(npc)!, { history: turns.slice(0, at), words }),
+        ),
+      );
+    const recall = await recollection.of(npc, texts);
     if (recall) recalls.set(npc, recall);
   }
   return recalls;
@@ -196,7 +199,7 @@ async function recallsFor(
 ): Promise<ReadonlyMap<string, Recall>> {
   const recollection = await Recollection.learnt({ npcs, setting, withoutOwn: true }, characters);
   if (!recollection) return new Map();
-  const recalls = await recallsOf(all, recollection);
+  const recalls = await recallsOf(all, recollection, characters);
   await recollection.close();
   return recalls;
 }

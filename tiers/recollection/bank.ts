@@ -59,11 +59,19 @@ const unfamiliar = 0.73;
 /** A second answer is recalled too when it has this share of the first one's votes. */
 const closeShare = 0.8;
 
-/** What of the exchanges of a character can be recalled. Sums that are reckoned anyway (reckon.ts) are left out. */
+/** What of the exchanges of a character can be recalled. Sums that are reckoned anyway (tiers/sums) are left out. */
 export function memoriesOf(
   all: readonly Authored[],
   character: Pick<Character, 'id' | 'wares' | 'counts'>,
 ): readonly Memory[] {
+  // A table has the same wordings in every row, and there are thousands of them.
+  const reckoned = new Map<string, boolean>();
+  const isReckoned = (words: string, gold: number | undefined) => {
+    const key = `${gold} ${words}`;
+    const known = reckoned.get(key) ?? sumOf(character, { words, before: [], gold }) !== undefined;
+    reckoned.set(key, known);
+    return known;
+  };
   return all
     .filter(({ npc, exchange }) => npc === character.id && exchange.kind !== 'think')
     .flatMap(({ exchange: { kind, each = {} }, rows }) =>
@@ -73,7 +81,7 @@ export function memoriesOf(
         const cells = Object.values(each).flatMap((column) => column[row] ?? []);
         return turns.flatMap(({ wordings, answer, does }, at) =>
           wordings
-            .filter((words) => sumOf(character, { words, before: [], gold: purse }) === undefined)
+            .filter((words) => !isReckoned(words, purse))
             .map((words) => ({
               words,
               before: beforeOf(turns[at - 1]),

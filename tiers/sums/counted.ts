@@ -3,7 +3,7 @@
 // what is asked.
 
 import type { Count } from '../../npcs/counts.ts';
-import { figures, wordsOf } from '../../npcs/figures.ts';
+import { dozensCounted, figures, wordsOf } from '../../npcs/figures.ts';
 import { stemOf } from '../recall.ts';
 
 /** Words by which there become fewer of them, and more. */
@@ -127,9 +127,7 @@ function goneOf(count: Count, gone: number): string {
 
 /** "A dozen" is 12, and one of them is a number. */
 function numbersPlain(text: string): string {
-  return text
-    .replace(/\bhalf a dozen\b/g, '6')
-    .replace(/\b(?:a )?dozen\b/g, '12')
+  return dozensCounted(text)
     .replace(/\ba (?:couple|pair)\b/g, '2')
     .replace(/\bone(?= (?:of|more|fell|died|ran|fled|left|is|was|dead|goblin)\b)/g, '1');
 }

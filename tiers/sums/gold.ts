@@ -30,7 +30,7 @@ export function reckon({ wares, words, before, own = [], gold: told }: Sum): str
   if (isSelling(text)) return undefined;
   const known = told ?? purseBefore(own, wares);
   const heard = withGroup(hear(text, wares), text, own, wares);
-  const owned = heard.items.length === 0 ? reckonPurse(words, known) : undefined;
+  const owned = heard.items.length === 0 ? reckonPurse(text, known) : undefined;
   if (owned !== undefined || wares.length === 0) return owned;
 
   const asked = askedIn({ words, text }, heard, known !== undefined);

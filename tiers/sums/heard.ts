@@ -1,7 +1,7 @@
 // What a player's words say of things and gold: which wares and how many, for how many people and how often, and what there is
 // to pay with. Reads words by rules; what is asked about them, and the answer, is gold.ts.
 
-import { numberAt, wordsOf } from '../../npcs/figures.ts';
+import { dozensCounted, numberAt, wordsOf } from '../../npcs/figures.ts';
 import type { Ware } from '../../npcs/wares.ts';
 import { stemOf } from '../recall.ts';
 
@@ -85,11 +85,8 @@ const parting = /^(?:for|is|are|was|to|a|an|if|with|cost|costs|on|and|you|then)$
 
 /** Lower case, one blank between words; "12gold" is two words, and "no gold" is a number. */
 export function plainText(words: string): string {
-  return wordsOf(words.replace(/(\d)([a-z])/gi, '$1 $2'))
-    .join(' ')
+  return dozensCounted(wordsOf(words.replace(/(\d)([a-z])/gi, '$1 $2')).join(' '))
     .replace(/\bfair enough\b/g, 'fair')
-    .replace(/\bhalf a dozen\b/g, '6')
-    .replace(/\b(?:a )?dozen\b/g, '12')
     .replace(/\b(?:a )?(?:pair|couple) of\b/g, '2')
     .replace(/\ba fiver\b/g, '5 gold')
     .replace(/\ba tenner\b/g, '10 gold')
@@ -174,8 +171,9 @@ export function hear(text: string, wares: readonly Ware[]): Heard {
   people += [...text.matchAll(oneOfThem)].length;
   if (people > 0 && andMe.test(text)) people++;
   if (days === 0 && aWeek.test(text)) days = 7;
-  if (trip.test(text)) times *= 2;
-  const isPair = !trip.test(text) && two.test(text) && !adding.test(text);
+  const isTrip = trip.test(text);
+  if (isTrip) times *= 2;
+  const isPair = !isTrip && two.test(text) && !adding.test(text);
 
   let loose: number | undefined;
   for (const { value, before, counts } of numbers) {

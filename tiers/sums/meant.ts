@@ -56,8 +56,9 @@ export function meant(
   const isBoth = /\b(?:both|one of each)\b/.test(text);
   if (!goesOn && !(isAsked && money.test(text)) && !pronoun.test(text) && !isForMany) return [];
   const spokenOf: Item[] = [];
-  for (const said of before) {
-    for (const { ware } of hear(plainText(said), wares).items)
+  const named = before.map((said) => hear(plainText(said), wares).items);
+  for (const items of named) {
+    for (const { ware } of items)
       if (!spokenOf.some((other) => other.ware === ware)) spokenOf.push({ ware, count: 1 });
     if (spokenOf.length > 0 && !isBoth) break;
   }
@@ -67,7 +68,7 @@ export function meant(
     return things.length === 2 ? things.map((ware) => ({ ware, count: 1 })) : [];
   }
   // "What does it cost there" is about who was spoken of last, and not about a sword from before that.
-  const isNew = before.slice(0, 2).some((said) => hear(plainText(said), wares).items.length > 0);
+  const isNew = named.slice(0, 2).some((items) => items.length > 0);
   if (before.length > 0 && others.test(text) && !isNew) return [];
   // A list of wares names none of them.
   if (spokenOf.length === 1) {

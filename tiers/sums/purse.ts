@@ -2,7 +2,7 @@
 // it is not clear what the player has.
 
 import { numberAt } from '../../npcs/figures.ts';
-import { coinWord, plainText } from './heard.ts';
+import { coinWord } from './heard.ts';
 
 const counting =
   /\bhow (?:much|many) (?:gold|coins?|money) (?:do i (?:still |now )?(?:have|own|carry|hold)|have i|is in my|i (?:still )?have|ive|i got|am i carrying)\b|\b(?:what|whats|what is|how much is|how many coins are) (?:there )?in my (?:purse|pockets?|pouch)\b|\bcount my (?:gold|coins?|money|purse)\b|\bhow (?:rich|poor|broke) am i\b|\bhow (?:full|heavy) is my (?:purse|pouch)\b|\bdo i (?:still )?have (?:any|some) (?:gold|coins?|money)\b|\bwhat (?:gold|money|coins?) (?:do )?i (?:still )?(?:have|got|own)\b|\bwhat have i got in my (?:purse|pockets?|pouch)\b/;
@@ -15,9 +15,8 @@ const asking = /\b(?:how (?:much|many)|what|whats)\b/;
 const remaining = /\b(?:left|remains?|remaining|still|have|then|keep)\b/;
 const own = /\b(?:i have|ive|ive got|i got|i own|i carry|my purse|with|of my)\b/;
 
-/** What is asked about the purse alone, as the character can say it. `purse`: what the player said or the game tells. */
-export function reckonPurse(words: string, purse: number | undefined): string | undefined {
-  const text = plainText(words);
+/** What is asked about the purse alone, as the character can say it. `text`: plain (`plainText`). `purse`: what the player said or the game tells. */
+export function reckonPurse(text: string, purse: number | undefined): string | undefined {
   if (counting.test(text) && !supposing.test(text))
     return purse === undefined ? undefined : purse === 0 ? 'You have no gold.' : `You have ${purse} gold.`;
   const isLess = less.test(text);
