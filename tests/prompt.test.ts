@@ -76,12 +76,12 @@ describe('the prompt', () => {
     const asked: object[] = [];
     const recall = (said: { words: string }) => {
       asked.push(said);
-      return said.words === 'Is it sharp?' ? ['As a winter wind.', 'Try it.'] : [];
+      return said.words === 'Is it sharp?' ? 'As a winter wind.' : undefined;
     };
     const history = [{ player: 'A blade!', npc: '30 gold.' }];
     const state = { beside: ['It is night.'], asked: ['Swords are sold out.'], facts: { night: true } };
     const made = buildPrompt({ ...parts, character: small, words: 'Is it  sharp?', history, recall, state });
-    expect(made.player).toBe('Is it sharp?\n\nFact: It is night.\nFact: As a winter wind.\nFact: Try it.');
+    expect(made.player).toBe('Is it sharp?\n\nFact: It is night.\nFact: As a winter wind.');
     expect(made.turns[0]!.player).toBe('A blade!\n\nFact: A sword costs 30 gold.');
     expect(asked).toContainEqual({
       words: 'Is it sharp?',

@@ -74,7 +74,7 @@ describe('a bank', () => {
     memories: readonly Memory[],
     asked: { words?: string; before?: string; named?: string; told?: StateFacts; asked?: string[] },
     own = true,
-  ): Promise<readonly string[]> {
+  ): Promise<string | undefined> {
     const texts = memories.flatMap(({ words, before }) => [words, before ?? '']);
     const vectors = new Map(
       await Promise.all(texts.map(async (text) => [text, await encoder.encode(text)] as const)),
@@ -90,24 +90,24 @@ describe('a bank', () => {
   test('leaves out what does not hold now, and what is older than the game', async () => {
     const found = { ...memory, answer: 'He is home.', state: { tam_found: true } };
     const both = [memory, found];
-    expect(await recall(both, {})).toEqual(['Not yet.']);
-    expect(await recall(both, { told: { tam_found: true }, asked: ['tam_found'] })).toEqual(['He is home.']);
-    expect(await recall([memory], { told: { tam_found: true }, asked: ['tam_found'] })).toEqual([]);
+    expect(await recall(both, {})).toBe('Not yet.');
+    expect(await recall(both, { told: { tam_found: true }, asked: ['tam_found'] })).toBe('He is home.');
+    expect(await recall([memory], { told: { tam_found: true }, asked: ['tam_found'] })).toBeUndefined();
   });
 
   test('an answer that was written for a purse is for that purse, but for what is handed over', async () => {
     const poor = { ...memory, words: 'A sword, please.', answer: 'You have only 3.', gold: 3 };
     const given = { ...memory, words: 'I take a sword.', answer: 'Here it is.', gold: 40, does: true };
     const asked = { words: 'A sword, please.', told: { gold: 50 } };
-    expect(await recall([poor, given], asked)).toEqual(['Here it is.']);
-    expect((await recall([poor, given], { ...asked, told: { gold: 3 } }))[0]).toBe('You have only 3.');
+    expect(await recall([poor, given], asked)).toBe('Here it is.');
+    expect(await recall([poor, given], { ...asked, told: { gold: 3 } })).toBe('You have only 3.');
   });
 
   test('an answer of a table with a name in it is for that name alone', async () => {
     const bob = { ...memory, words: 'I am Bob.', answer: 'Welcome, Bob.', needs: ['bob'] };
     const any = { ...memory, words: 'I have a name.', answer: 'Welcome, whoever you are.' };
-    expect((await recall([bob, any], { words: 'i am bob' }))[0]).toBe('Welcome, Bob.');
-    expect(await recall([bob, any], { words: 'i am bobby' })).toEqual(['Welcome, whoever you are.']);
+    expect(await recall([bob, any], { words: 'i am bob' })).toBe('Welcome, Bob.');
+    expect(await recall([bob, any], { words: 'i am bobby' })).toBe('Welcome, whoever you are.');
     const names = memoriesOf(all, set.characters.get('mira')!).flatMap(({ needs }) => needs);
     expect(names.length).toBeGreaterThan(0);
   });
@@ -117,10 +117,10 @@ describe('a bank', () => {
     const healer = { ...where, before: 'I am hurt. Edda mends that.', answer: 'By the well.' };
     const smith = { ...where, before: 'I need a sword. Mira makes them.', answer: 'At the forge.' };
     const asked = { words: 'where is she?' };
-    expect((await recall([healer, smith], { ...asked, before: 'my leg bleeds Edda knows' }))[0]).toBe(
+    expect(await recall([healer, smith], { ...asked, before: 'my leg bleeds Edda knows' })).toBe(
       'By the well.',
     );
-    expect((await recall([healer, smith], { ...asked, before: 'who sells blades? Mira.' }))[0]).toBe(
+    expect(await recall([healer, smith], { ...asked, before: 'who sells blades? Mira.' })).toBe(
       'At the forge.',
     );
   });
@@ -129,7 +129,7 @@ describe('a bank', () => {
     const smith = { ...memory, words: 'Is Mira a good smith?', answer: 'The best.' };
     const night = { ...memory, words: 'Is the night good for walking?', answer: 'Stay inside.' };
     const asked = { words: 'is she any good' };
-    expect((await recall([night, smith], { ...asked, named: 'is Mira any good' }))[0]).toBe('The best.');
+    expect(await recall([night, smith], { ...asked, named: 'is Mira any good' })).toBe('The best.');
   });
 
   test('what is written behind several things has one vote', async () => {
@@ -145,10 +145,10 @@ describe('a bank', () => {
       answer: 'Up the road.',
     }));
     // Three times the same wording, or two that agree.
-    expect((await recall([...spread, ...two], { words: 'and where would that place be' }))[0]).toBe(
+    expect(await recall([...spread, ...two], { words: 'and where would that place be' })).toBe(
       'Up the road.',
     );
-    expect(await recall([...spread, ...spread], { words: 'where is that' })).toEqual(['Over there.']);
+    expect(await recall([...spread, ...spread], { words: 'where is that' })).toBe('Over there.');
   });
 
   test('many wordings of one answer outvote one of another, and their own words can be left out', async () => {
@@ -158,9 +158,9 @@ describe('a bank', () => {
       answer: 'Aye.',
     }));
     const no = { ...memory, words: 'Do you sell breeches?', answer: 'No.' };
-    expect(await recall([no, ...yes], { words: 'do you sell some bread' })).toEqual(['Aye.']);
-    expect(await recall([no, yes[0]!], { words: 'Do you sell bread' }, false)).toEqual(['No.']);
-    expect(await recall([], {})).toEqual([]);
+    expect(await recall([no, ...yes], { words: 'do you sell some bread' })).toBe('Aye.');
+    expect(await recall([no, yes[0]!], { words: 'Do you sell bread' }, false)).toBe('No.');
+    expect(await recall([], {})).toBeUndefined();
   });
 
   test('a question that is unlike anything gets a refusal, always the same; a statement does not', async () => {
@@ -170,10 +170,10 @@ describe('a bank', () => {
     const ask = async (words: string) =>
       bank.recall({ ...question, words, vector: await encoder.encode(words) });
     const strange = await ask('How deep is the ocean?');
-    expect(refusals).toContain(strange[0]);
+    expect(refusals).toContain(strange);
     expect(await ask('How deep is the ocean?')).toEqual(strange);
-    expect(await ask('The ocean is deep.')).toEqual(['Not yet.']);
-    expect(await ask('is tam back yet?')).toEqual(['Not yet.']);
+    expect(await ask('The ocean is deep.')).toBe('Not yet.');
+    expect(await ask('is tam back yet?')).toBe('Not yet.');
   });
 
   test('holds no sum that is reckoned anyway, and no thought', () => {
@@ -223,17 +223,17 @@ describe('a worker recalls', () => {
     await recollection.it.learn(set.characters);
     const ask = async (npc: string, words: string) =>
       (await recollection.it.of(npc, [words]))!({ ...nothing, words });
-    expect((await ask('mira', 'how much would you want for a good blade'))[0]).toContain('30');
-    expect((await ask('rosa', 'got any place to sleep tonight?'))[0]).toMatch(/room|bed/);
+    expect(await ask('mira', 'how much would you want for a good blade')).toContain('30');
+    expect(await ask('rosa', 'got any place to sleep tonight?')).toMatch(/room|bed/);
     const unheard = await ask('tobin', 'which valve fits a diesel injector?');
-    expect(set.characters.get('tobin')!.refusals).toContain(unheard[0]);
+    expect(set.characters.get('tobin')!.refusals).toContain(unheard);
     expect(results).toEqual(['near', 'near', 'refused']);
     // Not looked up again.
     expect(await ask('tobin', 'which valve fits a diesel injector?')).toEqual(unheard);
     expect(results).toHaveLength(3);
     expect(await recollection.it.of('nobody', ['Hello'])).toBeUndefined();
     const recall = (await recollection.it.of('mira', ['Hello']))!;
-    expect(recall({ ...nothing, words: 'never prepared' })).toEqual([]);
+    expect(recall({ ...nothing, words: 'never prepared' })).toBeUndefined();
   });
 
   test('nothing without an encoder, and says which file is none', async () => {
@@ -257,7 +257,7 @@ describe('a worker recalls', () => {
     await using recollection = await opened({ npcs: own, setting: shipped, log });
     await recollection.it.learn((await loadCharacters(own)).characters);
     const recall = (await recollection.it.of('mira', ['are you fond of owls']))!;
-    expect(recall({ ...nothing, words: 'are you fond of owls' })).toEqual(['I hear one every night.']);
+    expect(recall({ ...nothing, words: 'are you fond of owls' })).toBe('I hear one every night.');
     expect(JSON.stringify(warned)).toContain('mira-q2');
   });
 

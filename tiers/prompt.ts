@@ -191,9 +191,9 @@ function factsFor(
   const sum = sumOf(character, { words, before, own, gold });
   if (sum !== undefined) return { facts: [sum], sum };
   const named = byName(words, before, character.spokenOf ?? []);
-  const recalled = recall?.({ words, named, before: previous, told, asked: askedOf }) ?? [];
+  const recalled = recall?.({ words, named, before: previous, told, asked: askedOf });
   // What is recalled was written with the state that the words ask for, and says it.
-  if (recalled.length > 0) return { facts: [...beside, ...recalled] };
+  if (recalled !== undefined) return { facts: [...beside, recalled] };
   return { facts: [...beside, ...asked, ...reminders(character, words, asked.length)] };
 }
 

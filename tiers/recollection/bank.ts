@@ -56,9 +56,6 @@ const voters = 10;
 const fade = 0.04;
 /** A question that is no nearer than this to anything written is none that the author thought of. */
 const unfamiliar = 0.73;
-/** A second answer is recalled too when it has this share of the first one's votes. */
-const closeShare = 0.8;
-
 /** What of the exchanges of a character can be recalled. Sums that are reckoned anyway (tiers/sums) are left out. */
 export function memoriesOf(
   all: readonly Authored[],
@@ -168,11 +165,10 @@ export class Bank {
   }
 
   /**
-   * The answers that belong to these words, the nearest first: one, or two where it is a close thing; none where nothing
-   * written holds now. `own` leaves out what was written in these very words: training must not be told
+   * The answer that belongs to these words; undefined where nothing written holds now. `own` leaves out what was written in these very words: training must not be told
    * what players will not be.
    */
-  recall(question: Question, own = true): readonly string[] {
+  recall(question: Question, own = true): string | undefined {
     const numbers = numbersOf(question.words);
     const plain = normal(question.words);
     const size = plain.split(' ').length <= fewWords ? 'few' : 'many';
@@ -201,20 +197,17 @@ export class Bank {
       if (nearest.length > voters) nearest.pop();
     }
     const best = nearest[0];
-    if (!best) return [];
+    if (!best) return undefined;
     if (best.score < unfamiliar && this.refusals.length > 0 && isQuestion(question.words))
-      return [this.refusals[pick(plain, this.refusals.length)]!];
+      return this.refusals[pick(plain, this.refusals.length)];
     const votes = new Map<string, number>();
     for (const {
       memory: { answer },
       score,
     } of nearest)
       votes.set(answer, (votes.get(answer) ?? 0) + Math.exp((score - best.score) / fade));
-    const elected = [...votes].sort(([, a], [, b]) => b - a);
-    return elected
-      .filter(([, share], i) => i === 0 || share >= closeShare * elected[0]![1])
-      .slice(0, 2)
-      .map(([answer]) => answer);
+    // Of two that are close the first alone: a small model that is told both says the first, after reading twice as much.
+    return [...votes].reduce((most, one) => (one[1] > most[1] ? one : most))[0];
   }
 
   /** How near every wording, and every exchange before, is to what is asked. */

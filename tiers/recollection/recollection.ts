@@ -14,7 +14,7 @@ import { Bank, type Memory, memoriesOf } from './bank.ts';
 import { type Encoder, openEncoder, type Vector } from './encoder.ts';
 import { keyOf, readVectors, type Vectors } from './vectors.ts';
 
-/** What one character recalls at words that were prepared, the best first. */
+/** What one character recalls at words that were prepared; undefined where nothing written holds now. */
 export type Recall = (said: {
   readonly words: string;
   /** The same with a name in the place of "he" or "it" (by-name.ts), where something was spoken of. */
@@ -24,7 +24,7 @@ export type Recall = (said: {
   /** What the game tells, and which of it these words bring up. */
   readonly told: StateFacts;
   readonly asked: readonly string[];
-}) => readonly string[];
+}) => string | undefined;
 
 export interface RecollectionOptions {
   /** Folder of the characters. */
@@ -50,7 +50,7 @@ export class Recollection {
   #banks: ReadonlyMap<string, Bank> = new Map();
   /** Of every wording in the banks: players who say the same, by a topic mostly, need no encoder. */
   #written: ReadonlyMap<string, Vector> = new Map();
-  readonly #recalled = new LRUCache<string, readonly string[]>({ max: keptRecalls });
+  readonly #recalled = new LRUCache<string, { readonly found: string | undefined }>({ max: keptRecalls });
   #version = 0;
 
   private constructor(options: RecollectionOptions, encoder: Encoder) {
@@ -120,17 +120,16 @@ export class Recollection {
     const { vectors } = await this.#vectorsOf(new Set(texts), (text) => this.#written.get(text));
     return (said) => {
       const vector = vectors.get(said.words);
-      if (!vector) return [];
+      if (!vector) return undefined;
       // Every turn of a conversation is looked up again for each prompt; a bank is read from end to end for it.
       const key = JSON.stringify([npc, said]);
       const known = this.#recalled.get(key);
-      if (known) return known;
+      if (known) return known.found;
       const before = said.before === undefined ? undefined : vectors.get(said.before);
       const named = said.named === undefined ? undefined : vectors.get(said.named);
       const found = bank.recall({ ...said, vector, named, before }, !this.#options.withoutOwn);
-      this.#recalled.set(key, found);
-      const [first] = found;
-      this.#options.onRecall?.(first === undefined ? 'nothing' : bank.refuses(first) ? 'refused' : 'near');
+      this.#recalled.set(key, { found });
+      this.#options.onRecall?.(found === undefined ? 'nothing' : bank.refuses(found) ? 'refused' : 'near');
       return found;
     };
   }

@@ -8,7 +8,7 @@ import { stemOf } from '../recall.ts';
 
 /** Words by which there become fewer of them, and more. */
 const fewer =
-  /\b(?:kill|kills|killed|slay|slew|slain|strike|struck|fell|fall|falls|die|dies|died|dead|gone|take|takes|taken|cut|cuts|go|goes|went|leave|leaves|left|ran|run|runs|flee|flees|fled|off|away|fewer|less|minus|lose|lost|drown|drowned|beat|caught|catch|take out|get rid|finish|sick|asleep|sleep|sleeps)\b/;
+  /\b(?:kill|kills|killed|slay|slew|slain|strike|struck|fell|fall|falls|die|dies|died|dead|gone|take|takes|taken|cut|cuts|go|goes|went|leave|leaves|left|ran|run|runs|flee|flees|fled|off|away|fewer|less|minus|lose|lost|drown|drowned|beat|caught|catch|take out|put down|knock(?:ed)? (?:down|out)|defeat|defeats|defeated|remove|removed|get rid|finish|sick|asleep|sleep|sleeps)\b/;
 const joining =
   /\b(?:join|joins|joined|joining|come|comes|came|coming|arrive|arrives|arrived|turn up|showed up|plus|add|added|extra|another|reinforcements?)\b/;
 const rest =

@@ -9,6 +9,9 @@ import { counted, isShort, lastSpokenOf, meant, purseBefore, withGroup } from '.
 import { reckonPurse } from './purse.ts';
 import { affordable, asMany, compared, isEnough, left, sum, tooLittle } from './told.ts';
 
+/** "And if I take three of them?" */
+const supposing = /^(?:and |or |so |ok )*(?:what )?if\b/;
+
 export interface Sum {
   readonly wares: readonly Ware[];
   /** What the player says now. */
@@ -70,7 +73,11 @@ export function reckon({ wares, words, before, own = [], gold: told }: Sum): str
   if (asked.rate || (items.length === 1 && items[0]!.count === 1)) return undefined;
   const isSpokenOf = () =>
     before.some((past) => hear(plainText(past), wares).items.some(({ ware }) => ware === items[0]!.ware));
-  if (!asked.wants && isShort(text) && ((asked.goesOn && asked.isCounting) || isSpokenOf()))
+  if (
+    !asked.wants &&
+    (isShort(text) || supposing.test(text)) &&
+    ((asked.goesOn && asked.isCounting) || isSpokenOf())
+  )
     return sum(items, total);
   return asked.total ? sum(items, total) : undefined;
 }

@@ -36,7 +36,7 @@ export const coinWord = /^(?:g|gold|golds|coins?|pieces?|gp|money)$/;
 export const having =
   /\b(?:have|has|got|ive|with|pay|paid|spend|carry|own|hold|holds|left|purse|pockets?|pouch|give|gave|hand|brought|bring|my|on me)\b/;
 export const change =
-  /\b(?:change|left|leaves?|remains?|remaining|keep|(?:get|gets|gives?|have|comes?) (?:me )?back|back what|over after|(?:do|would|will) i (?:still )?(?:have|own) (?:after|then|over)|(?:gold|coins?|money) (?:do |would |will )?i still (?:have|own|keep)|i still have|stays? in my|whats over)\b/;
+  /\b(?:change|left|leaves?|remains?|remaining|keep|(?:get|gets|gives?|have|comes?|coming) (?:me )?back|back what|back to me|over after|(?:do|would|will) i (?:still )?(?:have|own) (?:after|then|over)|(?:gold|coins?|money) (?:do |would |will )?i still (?:have|own|keep)|i still have|stays? in my|whats over)\b/;
 /** What is paid out of: "change from a ten". */
 const paidFrom = /\b(?:from|out of|of)(?: a| my)?$/;
 
@@ -53,14 +53,14 @@ const oneOfThem = new RegExp(
 const asksPrice = /\b(?:how much|what|whats|costs?|price)\b/;
 /** Whether the player is one of the people counted. */
 const andMe =
-  /\b(?:me|myself) (?:and|plus|n) |\bme (?:my|our) |\b(?:and|plus|with|n) (?:me|myself|i)\b|\bi and (?:my|a|the|one|two|\d)|\b(?:i|im|ive|we) (?:come |came |am |travel |here |brought )?with (?:my|a|one|two|three|four|five|six|\d)|\b(?:comes?|rides?|cross(?:es)?) (?:too|along|with me)\b|\bmy \w+ too\b/;
+  /\b(?:me|myself) (?:and|plus|n|with) |\bme (?:my|our) |\b(?:and|plus|with|n) (?:me|myself|i)\b|\bi and (?:my|a|the|one|two|\d)|\b(?:i|im|ive|we) (?:come |came |am |travel |here |brought )?with (?:my|a|one|two|three|four|five|six|\d)|\b(?:comes?|rides?|cross(?:es)?) (?:too|along|with me)\b|\bmy \w+ too\b/;
 const each = /^(?:each|apiece|everyone|everybody)$/;
 /** Who has a room alone, or is paid for alone. */
 const apart = /\b(?:each|apiece|everyone|everybody|own|per (?:head|person|man))\b/;
 
 /** Nights and days count only what is had by the night, or every day; a trip there and back is two. */
 const rate =
-  /\b(?:a|per|each|every|any) (?:single )?(?:day|night|morning|evening)\b|\bdaily\b|\bnightly\b|\bonce\b/;
+  /\b(?:a|per|each|every|any) (?:single )?(?:day|night|morning|evening)\b|\bdaily\b|\bnightly\b|\bonce\b|\bin a row\b/;
 const daysOf: ReadonlyMap<string, number> = new Map([
   ['night', 1],
   ['nights', 1],
@@ -92,6 +92,10 @@ export function plainText(words: string): string {
     .replace(/\ba tenner\b/g, '10 gold')
     .replace(/\b(?:one|1|a) single (?:gold coin|gold|coin)\b/g, '1 gold')
     .replace(/\b(?:no|not (?:a|one)(?: single)?) (?=(?:gold|coins?|money)\b)/g, '0 ')
+    .replace(
+      /\bmy (?:purse|pouch|pockets?) (?:is|are) (?:\w+ )?empty\b|\b(?:i am|im) (?:\w+ )?(?:broke|penniless)\b/g,
+      'i have 0 gold',
+    )
     .replace(/\b[24](?= (?:a|an|the|me|u|my)\b)/g, 'for')
     .replace(
       /\b(left|over|remains?|enough)(?: over)? for (?:a |an |the |some |my |another )?(?:beer|drink|food|things?|later|me|us)$/,

@@ -28,11 +28,16 @@ export function withGroup(heard: Heard, text: string, own: readonly string[], wa
 
 /** Whether a number that stands alone counts what was spoken of: "for three of us", "and two?". */
 export function counts(text: string): boolean {
-  return ofThem.test(text) || /^(?:and |or |ok |for |what about |how about |how much )*\S+$/.test(text);
+  return (
+    ofThem.test(text) ||
+    /^(?:and |or |ok |for |what about |how about |how much |if (?:its|it is|i (?:take|want|buy|need)) )*\S+$/.test(
+      text,
+    )
+  );
 }
 
 export function isShort(text: string): boolean {
-  return text.split(' ').length <= 6;
+  return text.split(' ').length <= 7;
 }
 
 /** What is meant where nothing is named: what was spoken of last, or all that there is to buy. */
