@@ -9,16 +9,7 @@ import { parseArgs } from 'node:util';
 import { startStack } from '../scripts/stack/local-stack.ts';
 import { compare } from './controller/compare.ts';
 import { BenchChild } from './loop/child.ts';
-import {
-  type FrameFigures,
-  frameMs,
-  framesPerSecond,
-  leadFrames,
-  parleyMs,
-  parts,
-  percentile,
-  sum,
-} from './loop/frames.ts';
+import { frameMs, framesPerSecond, leadFrames, parleyMs, parts, percentile, sum } from './loop/frames.ts';
 import type { Load, RunResult } from './loop/orders.ts';
 
 const { quick, seconds, rounds, own } = parseArgs({
@@ -98,11 +89,16 @@ async function make(trouble: Trouble): Promise<void> {
   }
 }
 
+/** How often it took more than Parley may. */
+const over = (plain: Float32Array) => plain.reduce((count, ms) => (ms > parleyMs ? count + 1 : count), 0);
+
 const frames = plan.seconds * framesPerSecond;
-const results: { parley: RunResult[]; bare: FrameFigures[] } = { parley: [], bare: [] };
+const results: { parley: RunResult[]; bare: RunResult[] } = { parley: [], bare: [] };
 const others: Load = { thinksPerSecond: 0, saysPerSecond: saysPerSecond - ownSaysPerSecond };
 /** What the loop itself asked for when it last did. */
 let asked: Load = { thinksPerSecond: 1, saysPerSecond: ownSaysPerSecond };
+/** What Parley took of a frame as a rule when it last ran. */
+let takesMs = 0.1;
 
 function show(arm: 'parley' | 'bare', trouble: Trouble, run: RunResult): void {
   const late = `${run.late} late`.padStart(9);
@@ -111,7 +107,7 @@ function show(arm: 'parley' | 'bare', trouble: Trouble, run: RunResult): void {
   const asked = `asked ${counts.asked}, answered ${counts.answered}, failed ${counts.failed}, timed out ${counts.timedOut}, from the cache ${counts.cacheHits}, reconnects ${counts.reconnects}`;
   const parley = `  dropped ${run.dropped} (worst ${run.worstMs.toFixed(2)} ms)  ${tick}  ${asked}, collections ${run.collections} (longest ${run.longestCollectionMs.toFixed(1)} ms)`;
   say(
-    `  ${trouble.padEnd(14)} ${arm.padEnd(6)} ${run.frames} frames ${late}  work p99 ${percentile(run.workMs, 0.99).toFixed(2)} ms${arm === 'parley' ? parley : `  over ${run.dropped} (worst ${run.worstMs.toFixed(2)} ms)`}`,
+    `  ${trouble.padEnd(14)} ${arm.padEnd(6)} ${run.frames} frames ${late}  work p99 ${percentile(run.workMs, 0.99).toFixed(2)} ms${arm === 'parley' ? parley : `  plain work p50 ${percentile(run.plainMs, 0.5).toFixed(3)} ms, over ${over(run.plainMs)} of ${run.plainMs.length}`}`,
   );
   for (const { frame, ms, parts: spent, asked, hits, collectionMs, collected } of run.drops.slice(0, 20)) {
     const of = parts.map((part, k) => `${part} ${spent[k]!.toFixed(3)}`).join(' ');
@@ -137,6 +133,7 @@ for (let i = -1; i < plan.rounds; i++) {
         arm,
         frames,
         saysPerSecond: ownSaysPerSecond,
+        plainMs: takesMs,
         // The loop knows by itself when: an order in the middle of it would be a message to read.
         cutAt: trouble === 'sockets cut' ? Math.floor(frames / 3) : undefined,
       }),
@@ -145,7 +142,10 @@ for (let i = -1; i < plan.rounds; i++) {
     ]);
     if (i < 0) say('  warm-up, not counted:');
     show(arm, trouble, run);
-    if (arm === 'parley') asked = run.load;
+    if (arm === 'parley') {
+      asked = run.load;
+      takesMs = percentile(run.parleyMs, 0.5);
+    }
     if (i >= 0) results[arm].push(run);
     // Who is still coming back belongs to this round.
     await sleep(1_000);
@@ -154,6 +154,7 @@ for (let i = -1; i < plan.rounds; i++) {
 
 const parley = sum(results.parley);
 const bare = sum(results.bare);
+const plain = Float32Array.from(results.bare.flatMap(({ plainMs }) => [...plainMs]));
 const ages = results.parley.flatMap(({ intentAgeMs }) => intentAgeMs);
 const total = (name: string) => results.parley.reduce((all, { counts }) => all + (counts[name] ?? 0), 0);
 const tickP50Ms = percentile(parley.tickMs, 0.5);
@@ -167,9 +168,12 @@ process.stdout.write(
     ownPlayers,
     frames: parley.frames,
     dropped: parley.dropped,
-    baselineOver: bare.dropped,
+    plainFrames: plain.length,
+    plainOver: over(plain),
+    plainP50Ms: round(percentile(plain, 0.5)),
+    plainP99Ms: round(percentile(plain, 0.99)),
+    putOff: total('putOff'),
     worstParleyMs: round(parley.worstMs),
-    baselineWorstMs: round(bare.worstMs),
     parleyP50Ms: round(percentile(parley.parleyMs, 0.5)),
     parleyP99Ms: round(percentile(parley.parleyMs, 0.99)),
     mayUseMs: round(parleyMs),

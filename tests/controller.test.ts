@@ -263,3 +263,33 @@ test('a clock that stands, jumps or is no number does no harm', () => {
     expect(Math.abs(npcs.x[i]! - x)).toBeLessThan(0.31);
   }
 });
+
+test('a tick that may take next to nothing moves everybody by turns, by the whole time, and no farther', () => {
+  const count = 600;
+  const cast = (tickMs?: number) => {
+    const npcs = createController({ capacity: count, seed: 3, ...(tickMs && { tickMs }) });
+    npcs.place('far', 10_000, 0);
+    for (let i = 0; i < count; i++) {
+      npcs.add({ x: 0, y: i * 10 });
+      npcs.offer(i, { name: 'go_to', args: { place: 'far' }, ttlMs: 60_000 });
+    }
+    return new Loop(npcs);
+  };
+  const [all, some] = [cast(), cast(1e-6)];
+  const frames = 1_000;
+  let farthest = 0;
+  for (let frame = 0; frame < frames; frame++) {
+    const before = some.npcs.x.slice();
+    for (const loop of [all, some]) loop.frame(10);
+    for (let i = 0; i < count; i++) farthest = Math.max(farthest, some.npcs.x[i]! - before[i]!);
+  }
+  expect(all.npcs.stats.putOff).toBe(0);
+  expect(some.npcs.stats.putOff).toBe(frames);
+  // A hundred and some in each frame: a character waits four frames at most, and walks as far in the end.
+  expect(farthest).toBeLessThan(6 * 0.01 * 1.4);
+  for (let i = 0; i < count; i++) {
+    expect(all.npcs.x[i]).toBeGreaterThan(10);
+    expect(Math.abs(some.npcs.x[i]! - all.npcs.x[i]!)).toBeLessThan(0.2);
+  }
+  expect(() => createController({ tickMs: 0 })).toThrow(RangeError);
+});

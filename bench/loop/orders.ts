@@ -20,6 +20,8 @@ export type Order =
       readonly arm: 'parley' | 'bare';
       readonly frames: number;
       readonly saysPerSecond: number;
+      /** What Parley takes of a frame as a rule, ms: the bare loop does as much plain work in its spare time. */
+      readonly plainMs: number;
       /** Every socket of the loop is cut from this frame on, one a frame. */
       readonly cutAt?: number;
     }
@@ -46,6 +48,8 @@ export interface RunResult extends FrameFigures {
   })[];
   /** How old the intents were that characters acted on, ms, sampled once a second. */
   readonly intentAgeMs: readonly number[];
+  /** CPU time of the plain work of each frame, ms. */
+  readonly plainMs: Float32Array;
   readonly counts: Readonly<Record<string, number>>;
 }
 

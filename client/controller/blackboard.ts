@@ -42,6 +42,8 @@ export class Blackboard {
   readonly pose: Uint8Array;
   /** 1: its body does all that is wanted of it and rests; whoever wants something else of it writes 0. */
   readonly still: Uint8Array;
+  /** The time that it was moved to; steering.ts keeps it. */
+  readonly movedAt: Float64Array;
 
   // ---- who it is ----
   readonly homeX: Float64Array;
@@ -111,6 +113,7 @@ export class Blackboard {
     this.pushY = numbers();
     this.pose = codes();
     this.still = codes();
+    this.movedAt = numbers();
     this.homeX = numbers();
     this.homeY = numbers();
     this.speed = numbers();

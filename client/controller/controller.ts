@@ -14,7 +14,7 @@ import { Scheduler } from './scheduler.ts';
 import { frighten } from './senses.ts';
 import { mostRoles } from './situation.ts';
 import { Stats } from './stats.ts';
-import { steer } from './steering.ts';
+import { Steering } from './steering.ts';
 import type { Surroundings } from './surroundings.ts';
 import { commonVerbs, Verbs } from './verbs.ts';
 
@@ -57,8 +57,10 @@ class NpcController {
   readonly #slots: IntentSlots;
   readonly #doing: CarryingOut;
   readonly #scheduler: Scheduler;
+  readonly #steering: Steering;
   readonly #seed: number;
   readonly #decideHz: number;
+  readonly #tickMs: number;
   readonly #free: number[] = [];
   readonly #roles = new Map<string, number>();
   #turn = 0;
@@ -67,11 +69,13 @@ class NpcController {
 
   constructor(options: ControllerOptions) {
     const { capacity = 1_024, metre = 1, decideHz = 8, seed = 1, budgetMs = 0.25 } = options;
+    const { tickMs = Number.POSITIVE_INFINITY } = options;
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > 1_000_000)
       throw new RangeError('capacity: 1 to 1,000,000');
     positive('metre', metre);
     positive('decideHz', decideHz);
     positive('budgetMs', budgetMs);
+    if (!(tickMs > 0)) throw new RangeError('tickMs: must be a number above 0');
     const { restMs = 12_000 } = options.asking ?? {};
     const b = new Blackboard(capacity);
     this.#b = b;
@@ -98,6 +102,8 @@ class NpcController {
     this.#slots = this.#doing.slots;
     this.#seed = seed | 0;
     this.#decideHz = decideHz;
+    this.#tickMs = tickMs;
+    this.#steering = new Steering(b);
     this.#scheduler = new Scheduler(
       {
         blackboard: b,
@@ -153,6 +159,7 @@ class NpcController {
     const i = this.#free.pop() ?? b.size++;
     b.random[i] = seedOf(this.#seed, i);
     b.enter(i, x, y, Math.atan2(Math.sin(heading), Math.cos(heading)), this.#s.nowMs);
+    this.#steering.enter(i);
     b.homeX[i] = home.x;
     b.homeY[i] = home.y;
     b.speed[i] = speed;
@@ -269,10 +276,12 @@ class NpcController {
 
   /**
    * One frame. `nowMs` is the game's clock and `dtMs` the time since the last frame; a frame of more than 100 ms counts as
-   * 100. In a frame that is full already (`spare` false) what can wait does: asking, and deciding anew for a while.
+   * 100. In a frame that is full already (`spare` false) what can wait does: asking, and deciding anew for a while. With
+   * `tickMs` so does moving the rest of the characters, for a frame.
    * Allocates nothing unless somebody is asked.
    */
   tick(nowMs: number, dtMs: number, spare = true): void {
+    const until = this.#tickMs === Number.POSITIVE_INFINITY ? this.#tickMs : performance.now() + this.#tickMs;
     const s = this.#s;
     const dt = dtMs > 0 ? (dtMs < longestStepMs ? dtMs : longestStepMs) : 0;
     if (Number.isFinite(nowMs)) {
@@ -284,7 +293,7 @@ class NpcController {
     // Asking is the dearest thing that a frame may hold, so it is full with that.
     const asked = this.#scheduler.ask(dt / 1_000, spare);
     this.#decideSome(dt / 1_000, spare && !asked);
-    steer(this.#b, dt / 1_000);
+    if (this.#steering.move(dt / 1_000, until) > 0) this.stats.putOff++;
   }
 
   #shift(ms: number): void {

@@ -20,6 +20,11 @@ export interface ControllerOptions {
   asking?: AskingOptions;
   /** Milliseconds of a frame in which questions may be started; 0.25. */
   budgetMs?: number;
+  /**
+   * Milliseconds after which a tick leaves the rest of the characters to the next frame, which moves them first and by the whole
+   * time. Without it all are moved in each frame, and the same calls give the same lives.
+   */
+  tickMs?: number;
   /** The same seed and the same calls give the same lives. */
   seed?: number;
   /** How many of the game's units make a metre, from which all distances and speeds are made; 1. */

@@ -35,6 +35,8 @@ export class Stats {
   replaced = 0;
   /** What the game's or the mind's own code threw at the controller. */
   thrown = 0;
+  /** Frames that left some characters to the next one (`tickMs`). */
+  putOff = 0;
   /** Frames in which asking took longer than `budgetMs`. */
   overBudget = 0;
 }

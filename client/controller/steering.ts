@@ -23,22 +23,101 @@ const arrival = 3;
 
 const pi = Math.PI;
 
+/** The clock is looked at each time that so many were moved: that takes a few microseconds. */
+const slice = 128;
+/** Nobody is moved farther at once than in a frame of this length. */
+const longestStepSeconds = 0.1;
+
 /**
- * Moves everybody by `seconds`, which the caller keeps small (at most a tenth). Of a crowd most stand: who has come to rest is
- * left alone until it decides anew, which matters most when the caches are cold.
+ * Moves everybody, frame after frame; where a frame is full, the rest of them in the next one. Numbers with fractions stay in
+ * objects that are written in place: as arguments they would be boxed.
  */
-export function steer(b: Blackboard, seconds: number): void {
-  const { size, alive, x, y, vx, vy, targetX, targetY, pace, reach, pushX, pushY, speed } = b;
+export class Steering {
+  readonly #b: Blackboard;
+  /** Who is moved first in the next frame. */
+  #next = 0;
+  /** The step of this frame, and that of who was left out in an earlier one. */
+  readonly #step = new Step();
+  readonly #longer = new Step();
+
+  constructor(b: Blackboard) {
+    this.#b = b;
+  }
+
+  /** Somebody new need not make up for anything. */
+  enter(i: number): void {
+    this.#b.movedAt[i] = this.#step.to;
+  }
+
+  /**
+   * Moves by `seconds`, which the caller keeps small (at most a tenth). Once `performance.now()` is past `until` the rest is
+   * left to the next frame, which begins with them; a few are moved in any case. Returns how many were left.
+   */
+  move(seconds: number, until: number): number {
+    const { size, movedAt } = this.#b;
+    const step = this.#step;
+    step.from = step.to;
+    step.to += seconds;
+    step.take(seconds);
+    let i = this.#next < size ? this.#next : 0;
+    let left = size;
+    while (left > 0) {
+      // Who was left out together makes up for the same time.
+      const most = Math.min(size, i + Math.min(slice, left));
+      let end = i + 1;
+      while (end < most && movedAt[end] === movedAt[i]) end++;
+      if (movedAt[i] === step.from) steer(this.#b, i, end, step);
+      else {
+        const longer = this.#longer;
+        longer.to = step.to;
+        longer.take(Math.min(longestStepSeconds, step.to - movedAt[i]!));
+        steer(this.#b, i, end, longer);
+      }
+      left -= end - i;
+      i = end === size ? 0 : end;
+      if (left > 0 && until < Number.POSITIVE_INFINITY && performance.now() >= until) break;
+    }
+    this.#next = i;
+    return left;
+  }
+}
+
+/** What a step of some length does to springs and eases. */
+class Step {
+  /** The time of all frames, in seconds, that it begins and ends at. Fractions, so that the fields hold such from the start. */
+  from = 0.5;
+  to = 0.5;
+  seconds = 0.5;
+  ease = 0.5;
+  fade = 0.5;
+  turnPull = 0.5;
+  turnDamp = 0.5;
+  gazePull = 0.5;
+  gazeDamp = 0.5;
+
+  take(seconds: number): void {
+    this.seconds = seconds;
+    this.ease = 1 - Math.exp(-seconds / velocitySeconds);
+    this.fade = seconds / fadeSeconds;
+    this.turnPull = seconds * turnStiffness * turnStiffness;
+    this.turnDamp = 1 / (1 + seconds * turnStiffness) ** 2;
+    this.gazePull = seconds * gazeStiffness * gazeStiffness;
+    this.gazeDamp = 1 / (1 + seconds * gazeStiffness) ** 2;
+  }
+}
+
+/**
+ * Moves those from `first` up to `end`. Of a crowd most stand: who has come to rest is left alone until it decides anew, which
+ * matters most when the caches are cold.
+ */
+function steer(b: Blackboard, first: number, end: number, step: Readonly<Step>): void {
+  const { alive, movedAt, x, y, vx, vy, targetX, targetY, pace, reach, pushX, pushY, speed } = b;
   const { heading, turn, face, gaze, gazeTurn, look, pose, still } = b;
   const { animation: shown, animationFrom, animationWeight } = b;
-  const ease = 1 - Math.exp(-seconds / velocitySeconds);
-  const fade = seconds / fadeSeconds;
-  const turnPull = seconds * turnStiffness * turnStiffness;
-  const turnDamp = 1 / (1 + seconds * turnStiffness) ** 2;
-  const gazePull = seconds * gazeStiffness * gazeStiffness;
-  const gazeDamp = 1 / (1 + seconds * gazeStiffness) ** 2;
+  const { to, seconds, ease, fade, turnPull, turnDamp, gazePull, gazeDamp } = step;
 
-  for (let i = 0; i < size; i++) {
+  for (let i = first; i < end; i++) {
+    movedAt[i] = to;
     if (alive[i] === 0 || still[i] === 1) continue;
 
     // ---- position ----
