@@ -26,6 +26,7 @@ it.each([
   ['all but two of your goblins are dead, how many did i get', 'Then 18 of the 20 goblins are gone.'],
   ['a dozen of the goblins fled, how many still there', 'Then 8 goblins are left.'],
   ['i killed one of the goblins, how many are left', 'Then 19 goblins are left.'],
+  ['say we put down 7 of them goblins, how many do we still face', 'Then 13 goblins are left.'],
   ['a quarter of the goblins ran away, how many stay', 'Then 15 goblins are left.'],
   [
     'i have 12 men, how many more do i need to match the goblins',

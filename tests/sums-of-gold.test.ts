@@ -35,6 +35,24 @@ function talk(npc: string, turns: string, gold?: number): string | undefined {
 describe('a purse', () => {
   it.each([
     [
+      'tobin',
+      'three loaves, can my purse take it?',
+      7,
+      'Yes, that is enough, three loaves of bread cost 6 gold and you have 7.',
+    ],
+    [
+      'tobin',
+      'just the one loaf, but i pay with 5 gold. whats coming back to me',
+      undefined,
+      'A loaf of bread costs 2 gold, so 3 gold is left of your 5.',
+    ],
+    [
+      'yorick',
+      'my purse is empty i fear, is that enough to cross?',
+      undefined,
+      'No, a crossing costs 1 gold and you have only 0, you are 1 short.',
+    ],
+    [
       'mira',
       'I have 29 gold, can I buy a sword?',
       undefined,
@@ -186,6 +204,10 @@ describe('a purse', () => {
 
 describe('in a conversation', () => {
   it.each([
+    ['yorick', 'what does it cost | and for me with my two sons?', 'Three crossings cost 3 gold.'],
+    ['yorick', 'i go over and back, three days in a row. whats the total', 'Six crossings cost 6 gold.'],
+    ['edda', 'How much is the tea? | and if i take three of them', 'Three teas cost 3 gold.'],
+    ['mira', 'how much for a repair | ok and how much if its two', 'Two repairs cost 10 gold.'],
     [
       'tobin',
       'i have 9 gold | how many loaves could i get | and what is left over',

@@ -28,7 +28,7 @@ from .progress import Progress
 
 SETTINGS = ("seed", "epochs", "rank", "alpha", "rate", "dropout", "targets", "room", "packs_per_step", "per_epoch", "held_back", "limit")
 """What makes a run the same run: a checkpoint is only taken up by one with the same."""
-PER_EPOCH = 2
+PER_EPOCH = 1
 """At most so many wordings of an exchange are learnt in an epoch."""
 
 
