@@ -350,6 +350,12 @@ export function createWorkerMetrics(register: Registry) {
       labelNames: ['result'],
       registers,
     }),
+    readAhead: new Counter({
+      name: 'parley_worker_read_ahead_total',
+      help: 'Conversations after an answer: goes_on (the next prompt begins as this one did), read (it does not, and was read ahead), given_up (the player spoke first), left (the engine cannot), failed',
+      labelNames: ['result'],
+      registers,
+    }),
     /** Which adapter serves now, and how that came about. */
     onAdapter(
       result: 'loaded' | 'swapped' | 'failed',

@@ -742,6 +742,15 @@ export const settings = {
     unit: 'tokens',
     doc: 'Length of each sequence: persona, history and answer together.',
   }),
+  historyTokens: number({
+    env: 'PARLEY_HISTORY_TOKENS',
+    group: 'worker',
+    fallback: 768,
+    min: 0,
+    max: 131_072,
+    unit: 'tokens',
+    doc: 'What a conversation may take of PARLEY_CONTEXT_TOKENS, about. A long one is read again when its beginning is dropped, or when others had its place in the cache: seconds on a CPU.',
+  }),
   prefillChunkTokens: number({
     env: 'PARLEY_PREFILL_CHUNK',
     group: 'worker',

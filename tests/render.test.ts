@@ -18,6 +18,7 @@ import { createWorkerMetrics } from '../runtime/metrics.ts';
 import { connectTo } from '../scripts/stack/connect.ts';
 import type { Engine, Prompt } from '../tiers/engine.ts';
 import { Recollection } from '../tiers/recollection/recollection.ts';
+import { WarmAhead } from '../tiers/warm-ahead.ts';
 import { Worker } from '../tiers/worker.ts';
 import { linesOf, recallsOf, render } from '../training/render.ts';
 import { eventually } from './helpers/processes.ts';
@@ -64,6 +65,8 @@ describe('what training reads', () => {
     redis = new Redis(local.redisUrl('worker'));
     operator = new Redis(local.redisUrl('gateway'));
     const config = { ...readConfig({}), concurrency: 8 };
+    const metrics = createWorkerMetrics(new Registry());
+    const log = createLog('test', 'silent');
     const engine = createRecordedEngine({ speed: 0, recording });
     const listening = new Proxy(engine, {
       get: (target, key) => {
@@ -91,8 +94,10 @@ describe('what training reads', () => {
       recollection,
       tier: 'gold',
       contextTokens,
-      metrics: createWorkerMetrics(new Registry()),
-      log: createLog('test', 'silent'),
+      historyTokens: config.historyTokens,
+      ahead: new WarmAhead({ engine, metrics, log }),
+      metrics,
+      log,
       config,
     });
     await own.flush();

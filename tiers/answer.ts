@@ -15,6 +15,7 @@ import type { OutgoingStream } from './outgoing-stream.ts';
 import { buildAfterthought, buildPrompt, buildThought, type PromptParts, textsToRecall } from './prompt.ts';
 import { type StateLines, stateLines } from './recall.ts';
 import type { Recall, Recollection } from './recollection/recollection.ts';
+import type { WarmAhead } from './warm-ahead.ts';
 
 /** Why a stream was stopped from outside: the reason that its AbortSignal carries. */
 export class Stop {
@@ -36,6 +37,9 @@ export interface AnswerParts extends DecideParts {
   readonly recollection?: Pick<Recollection, 'of'> | undefined;
   readonly tier: 'gold' | 'silver';
   readonly contextTokens: number;
+  /** PARLEY_HISTORY_TOKENS. */
+  readonly historyTokens: number;
+  readonly ahead: WarmAhead;
   readonly metrics: WorkerMetrics;
 }
 
@@ -109,18 +113,20 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
     // What another worker has said of this answer counts, about a token a piece.
     const said = stream.text();
     const tokens = (request.maxTokens ?? character.sampling.maxTokens) - stream.n;
-    const { contextTokens } = parts;
+    const { contextTokens, historyTokens } = parts;
+    const conversation = `${request.npc} ${request.player}`;
     const words = wordsOf(character, request);
     const [history, state] = await Promise.all([
       readHistory(request, parts),
       readStateLines(request, words, parts),
       // The words are encoded while Redis is asked.
       recallOf(character, textsToRecall(character, { history: [], words }), parts),
+      parts.ahead.end(conversation),
     ]);
     const { context } = request;
     const recall = await recallOf(character, textsToRecall(character, { history, words }), parts);
     const prompt = speechPrompt(
-      { character, history, words, context, state, recall, said, contextTokens },
+      { character, history, words, context, state, recall, said, contextTokens, historyTokens },
       tokens,
     );
     let reason: 'stop' | 'length' | undefined;
@@ -153,12 +159,20 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
     count(metrics, usage);
     finish(reason);
     // The next question of this player is about it.
-    if (request.memory)
-      void recallOf(
-        character,
-        textsToRecall(character, { history: [{ player: words, npc: stream.text() }], words }),
-        parts,
-      );
+    if (request.memory) {
+      const turns = [...history, { player: words, npc: stream.text() }];
+      parts.ahead.begin(conversation, prompt, async () => {
+        const recall = await recallOf(
+          character,
+          textsToRecall(character, { history: turns, words: '' }),
+          parts,
+        );
+        return speechPrompt(
+          { character, history: turns, words: '', state, recall, contextTokens, historyTokens },
+          character.sampling.maxTokens,
+        );
+      });
+    }
     return stoppedForGood(abort.signal) ? undefined : reason;
   } catch (error) {
     const stop = abort.signal.reason;

@@ -144,6 +144,12 @@ export interface Engine {
   warm(prompt: Prompt, signal: AbortSignal): Promise<void>;
 
   /**
+   * Prefills all of a prompt, so that the next `generate` that begins so finds it. Gives way to live streams; what was prefilled when
+   * `signal` aborts stays. Left out by engines that cannot.
+   */
+  read?(prompt: Prompt, signal: AbortSignal): Promise<void>;
+
+  /**
    * Keeps the character's prefix in the cache until `until` (ms since the epoch), once it is there: `warm` brings it
    * there. A later call renews the lease, or ends it with a time that is over. Throws EngineError `kv_full` when the
    * leases of others hold all that leases may hold.

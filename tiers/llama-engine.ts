@@ -171,13 +171,22 @@ class LlamaEngine implements Engine {
     }
   }
 
-  async warm(prompt: Prompt, signal: AbortSignal): Promise<void> {
+  warm(prompt: Prompt, signal: AbortSignal): Promise<void> {
+    return this.#aside(signal, (either) => this.#warm(prompt, either));
+  }
+
+  read(prompt: Prompt, signal: AbortSignal): Promise<void> {
+    return this.#aside(signal, (either) => this.#read(prompt, either));
+  }
+
+  /** Does something that no player waits for, until the signal or the end of the engine. */
+  async #aside(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     this.#mustBeOpen();
     const abort = new AbortController();
     const relay = () => abort.abort(signal.reason);
     if (signal.aborted) relay();
     signal.addEventListener('abort', relay, { once: true });
-    const done = this.#warm(prompt, abort.signal);
+    const done = work(abort.signal);
     this.#runs.set(
       abort,
       done.catch(() => {}),
@@ -277,6 +286,30 @@ class LlamaEngine implements Engine {
         // Then it is to be warm where it will be spoken to.
         if (signal.aborted || !context.retiring.aborted) throw error;
       }
+    }
+  }
+
+  async #read(prompt: Prompt, signal: AbortSignal): Promise<void> {
+    // With all places taken the sequences are needed by those who are answered now.
+    if (this.#slots.taken >= this.#slots.size) return;
+    const freePlace = await this.#warming.take(signal);
+    const context = this.#contexts.current;
+    const leave = context.use();
+    try {
+      const generation = new Generation(this.#parts, {
+        prompt,
+        options: { maxTokens: 1, temperature: 0 },
+        signal: AbortSignal.any([signal, context.retiring]),
+        outlet: new Outlet(),
+      });
+      generation.prepare();
+      await generation.read(context);
+    } catch (error) {
+      // In the next context nothing of it is left.
+      if (!context.retiring.aborted) throw error;
+    } finally {
+      leave();
+      freePlace();
     }
   }
 

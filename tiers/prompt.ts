@@ -35,12 +35,16 @@ export interface PromptParts {
   readonly said?: string;
   /** The engine's context, which has to hold persona, history and answer. */
   readonly contextTokens: number;
+  /** The history takes no more than so many; left out, as many as there is room for. */
+  readonly historyTokens?: number;
   /** Room that the answer needs. */
   readonly maxTokens: number;
 }
 
 /** Template tokens around one message, with some to spare. */
 const messageTokens = 6;
+/** Words with their facts that take no more do not change where the history begins. */
+const usualWordsTokens = 64;
 /** One turn in so many begins a block, on average. */
 const turnsPerBlock = 4;
 /** A shorter conversation is never cut but for want of room. */
@@ -65,10 +69,13 @@ export function buildPrompt(parts: PromptParts): Prompt {
   const fixed =
     estimateTokens(system) +
     examples.reduce((sum, turn) => sum + turnTokens(turn), 0) +
-    estimateTokens(player) +
+    Math.max(usualWordsTokens, estimateTokens(player)) +
     estimateTokens(parts.said ?? '') +
     4 * messageTokens;
-  const room = parts.contextTokens - parts.maxTokens - fixed;
+  const room = Math.min(
+    parts.historyTokens ?? Number.POSITIVE_INFINITY,
+    parts.contextTokens - parts.maxTokens - fixed,
+  );
   const turns = history.map((turn, i) => withReminders(turn, character, mindAt(parts, history, i)));
   return {
     npc: character.id,
@@ -185,6 +192,8 @@ function factsFor(
     state,
   }: Mind & { readonly state?: StateLines | undefined },
 ): Facts {
+  // Nothing was said yet, or is known of what will be.
+  if (words === '') return { facts: [] };
   const { beside = [], asked = [], askedOf = [] } = state ?? {};
   if (character.reminders === 0) return { facts: [...beside, ...asked] };
   const gold = typeof told.gold === 'number' ? told.gold : undefined;

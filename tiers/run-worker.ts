@@ -18,6 +18,7 @@ import { startHealthServer } from './health-server.ts';
 import { Recollection } from './recollection/recollection.ts';
 import { VitalSigns } from './vital-signs.ts';
 import { warmCharacters } from './warm.ts';
+import { WarmAhead } from './warm-ahead.ts';
 import { Worker } from './worker.ts';
 
 const mostLearnMs = 5_000;
@@ -117,6 +118,8 @@ export async function runWorker(
       isReady: () => vitalSigns.notReady === undefined,
       tier: config.tier,
       contextTokens: config.contextTokens,
+      historyTokens: config.historyTokens,
+      ahead: new WarmAhead({ engine, metrics, log }),
       metrics,
       log,
       config,

@@ -95,6 +95,7 @@ export class Worker {
   async drain(): Promise<void> {
     this.draining = true;
     this.pins.close();
+    this.parts.ahead.close();
     this.heartbeat.beatNow();
     for (const job of this.queue.splice(0)) this.refuseQueued(job);
     if (this.unfinished > 0) {

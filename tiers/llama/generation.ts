@@ -114,8 +114,25 @@ export class Generation {
     }
   }
 
+  /** Reads the prompt and says nothing. Rejects with the reason of the abort, or an error. */
+  async read({ prefixes }: Pick<Place, 'prefixes'>): Promise<void> {
+    const { npc } = this.#wanted.prompt;
+    const { tokens, prefix } = this.#rendered;
+    await prefixes.ensure(npc, tokens, prefix, 'warm', this.#wanted.signal);
+    const lease = await prefixes.lease(npc, tokens, prefix);
+    try {
+      await this.#prefill(lease.sequence, Math.min(lease.common, tokens.length - 1), 'warm');
+    } finally {
+      await lease.giveBack(this.#sound ? 'sound' : 'spoilt');
+    }
+  }
+
   /** Cuts off what the sequence holds after the common beginning, and fills it with the rest of the prompt. */
-  async #prefill(sequence: LlamaContextSequence, common: number): Promise<void> {
+  async #prefill(
+    sequence: LlamaContextSequence,
+    common: number,
+    urgency: 'live' | 'warm' = 'live',
+  ): Promise<void> {
     const { tokens } = this.#rendered;
     await this.#step(() =>
       sequence.eraseContextTokenRanges([{ start: common, end: sequence.nextTokenIndex }]),
@@ -123,7 +140,7 @@ export class Generation {
     await this.#parts.rounds.prefill({
       npc: this.#wanted.prompt.npc,
       tokens: tokens.length - 1 - common,
-      urgency: () => 'live',
+      urgency: () => urgency,
       signal: this.#wanted.signal,
       step: (count) => {
         const at = sequence.nextTokenIndex;
