@@ -352,7 +352,7 @@ export function createWorkerMetrics(register: Registry) {
     }),
     readAhead: new Counter({
       name: 'parley_worker_read_ahead_total',
-      help: 'Conversations after an answer: goes_on (the next prompt begins as this one did), read (it does not, and was read ahead), given_up (the player spoke first), left (the engine cannot), failed',
+      help: 'Conversations after an answer: goes_on (the next prompt begins as this one did), read (it does not, and was read ahead), given_up (the player spoke first), failed',
       labelNames: ['result'],
       registers,
     }),

@@ -161,16 +161,10 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
     // The next question of this player is about it.
     if (request.memory) {
       const turns = [...history, { player: words, npc: stream.text() }];
+      const recalled = recallOf(character, textsToRecall(character, { history: turns, words: '' }), parts);
       parts.ahead.begin(conversation, prompt, async () => {
-        const recall = await recallOf(
-          character,
-          textsToRecall(character, { history: turns, words: '' }),
-          parts,
-        );
-        return speechPrompt(
-          { character, history: turns, words: '', state, recall, contextTokens, historyTokens },
-          character.sampling.maxTokens,
-        );
+        const coming = { character, history: turns, words: '', state, contextTokens, historyTokens };
+        return speechPrompt({ ...coming, recall: await recalled }, character.sampling.maxTokens);
       });
     }
     return stoppedForGood(abort.signal) ? undefined : reason;

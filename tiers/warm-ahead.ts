@@ -31,17 +31,15 @@ export class WarmAhead {
    * one, where it does not begin as this one did. Never rejects.
    */
   begin(conversation: string, prompt: Prompt, next: () => Promise<Prompt>): void {
-    if (this.#closed) return;
     const { engine, metrics, log } = this.#parts;
+    if (this.#closed || !engine.read) return;
     const abort = new AbortController();
     const { signal } = abort;
     const read = async () => {
-      // Also where nothing is to be read: what the last turn is about is looked up by then.
       const coming = await next();
       if (goesOn(prompt, coming)) return 'goes_on';
-      if (!engine.read) return 'left';
       signal.throwIfAborted();
-      await engine.read(coming, signal);
+      await engine.read?.(coming, signal);
       return 'read';
     };
     const done = read()
