@@ -19,6 +19,7 @@ import { readExchanges } from '../npcs/read-exchanges.ts';
 import { type Config, ConfigError, readConfig } from '../runtime/config.ts';
 import { Recollection } from '../tiers/recollection/recollection.ts';
 import { faultsOfHeldOut, readHeldOut } from '../training/authoring/held-out.ts';
+import { drills } from '../training/drills.ts';
 import { repository } from './stack/servers.ts';
 import { Complaint } from './talk/complaint.ts';
 
@@ -159,14 +160,15 @@ function writeReport(questions: readonly Question[], cast: Characters): ArmResul
   return arms;
 }
 
-/** Throws Complaint for every exchange that comes near a question. */
+/** Throws Complaint for every exchange and drill that comes near a question. */
 async function checkHeldOut(cast: Characters, npcs: string): Promise<void> {
   const { all, faults } = await readExchanges(npcs, cast.characters);
   const heldOut = await readHeldOut(questionsFolder);
-  const found = [...faults, ...heldOut.faults, ...faultsOfHeldOut(all, heldOut)];
+  const trained = [...all, ...drills(cast.characters)];
+  const found = [...faults, ...heldOut.faults, ...faultsOfHeldOut(trained, heldOut)];
   if (found.length > 0) throw new Complaint(found.join('\n'));
   process.stdout.write(
-    `${heldOut.questions.length} held-out turns, none of them near ${all.length} exchanges\n`,
+    `${heldOut.questions.length} held-out turns, none of them near ${trained.length} exchanges and drills\n`,
   );
 }
 

@@ -4,6 +4,7 @@
 import { type Characters, loadCharacters } from '../../npcs/characters.ts';
 import { type Kind, kinds } from '../../npcs/exchange.ts';
 import { type Authored, readExchanges } from '../../npcs/read-exchanges.ts';
+import { drills } from '../drills.ts';
 import { faultsOfActs } from './acts.ts';
 import { faultsOfCopies } from './copies.ts';
 import { faultsOfFacts, type World, worldOf } from './facts.ts';
@@ -58,7 +59,7 @@ export async function checkExchanges({ npcs, questions, only = [] }: CheckOption
           only.some((id) => fault.includes(`/${id}.jsonl:`) || fault.startsWith(`${id}: `)),
       ),
       ...heldOut.faults,
-      ...faultsOfHeldOut(meant, heldOut),
+      ...faultsOfHeldOut([...meant, ...drills(set.characters).filter(isMeant)], heldOut),
       ...(only.length === 0 ? tooFew(all, set) : []),
     ],
     counts: countsOf(meant),
