@@ -3,6 +3,7 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { History, type HistoryTurn } from '../bus/history.ts';
+import type { End, Err } from '../bus/protocol.ts';
 import { createKeys } from '../bus/subjects.ts';
 import { useStack } from './helpers/stack.ts';
 
@@ -20,6 +21,8 @@ const turn = (npc: string, reason: HistoryTurn['reason'] = 'stop'): HistoryTurn 
   reason,
   at: 1,
 });
+
+const promptOf = (message: End | Err) => (message.t === 'end' ? message.usage.prompt : Number.NaN);
 
 describe('commit', () => {
   test('counts once for a session and stream', async () => {
@@ -59,6 +62,32 @@ describe('a conversation', () => {
     while (turns.length < 2) turns = await history.read(player, 'mira');
     expect(turns[0]).toMatchObject({ player: 'What would a sword cost me?', npc: client.text(1) });
     expect(turns[1]).toMatchObject({ npc: client.text(2), reason: 'cancelled' });
+  });
+
+  test('is in the history before its end is heard', async () => {
+    const history = new History({ redis, keys, turns: 10, ttlS: 60 });
+    const player = stack.newPlayer();
+    const client = await stack.join({ player });
+    for (let s = 1; s <= 8; s++) {
+      client.send({ t: 'say', s, npc: 'mira', text: `Tell me of ${s} swords.`, maxTokens: 2 });
+      await client.terminal(s);
+      expect(await history.read(player, 'mira')).toHaveLength(s);
+    }
+  });
+
+  test('goes on about what was cut short', async () => {
+    const words = 'No, I meant a shield.';
+    const fresh = await stack.join();
+    fresh.send({ t: 'say', s: 1, npc: 'mira', text: words, maxTokens: 4 });
+    const alone = await fresh.terminal(1);
+    const client = await stack.join();
+    client.send({ t: 'say', s: 1, npc: 'mira', text: 'Tell me a long tale of the mine.', maxTokens: 200 });
+    await client.next('tok', 1);
+    client.send({ t: 'say', s: 2, npc: 'mira', text: words, maxTokens: 4 });
+    expect(await client.terminal(1)).toMatchObject({ t: 'end', reason: 'cancelled' });
+    const after = await client.terminal(2);
+    // The character was told of both.
+    expect(promptOf(after)).toBeGreaterThan(promptOf(alone) + 8);
   });
 
   test("a backend speaks with a player's memory", async () => {

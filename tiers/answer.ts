@@ -1,5 +1,5 @@
 // One request from its place in the queue to its terminal frame: history and state, prompt, engine, pieces, acts, end.
-// Whatever happens, the stream ends with exactly one `end` or `err` that says the truth. What a character does is
+// Whatever happens, there is exactly one `end` or `err` that says the truth; turns.ts sends it. What a character does is
 // decided in decide.ts, what is remembered stands in commit.ts.
 
 import type { GenerateRequest } from '../bus/envelopes.ts';
@@ -56,8 +56,14 @@ export interface Job {
 
 const noUsage: Usage = { prompt: 0, cached: 0, completion: 0 };
 
-/** Runs one job to its terminal frame; resolves with why it ended if the turn is to be remembered. Never rejects. */
-export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn['reason'] | undefined> {
+/** What a stream ends with, and why its turn ended, if that is to be remembered. */
+export interface Ending {
+  readonly last: End | Err;
+  readonly remember?: HistoryTurn['reason'] | undefined;
+}
+
+/** Runs one job up to its terminal frame, which is not sent yet. Never rejects. */
+export async function answer(job: Job, parts: AnswerParts): Promise<Ending> {
   const { request, character, stream, abort } = job;
   const { engine, metrics, log } = parts;
   const startedAt = performance.now();
@@ -67,7 +73,7 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
   let model: string | undefined;
   metrics.queueSeconds.observe((startedAt - job.arrivedAt) / 1000);
 
-  const finish = (reason: EndReason) => {
+  const finish = (reason: EndReason): End => {
     const now = performance.now();
     const end: End = {
       t: 'end',
@@ -85,12 +91,12 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
         totalMs: Math.round(now - job.arrivedAt),
       },
     };
-    stream.end(end);
     metrics.streams.inc({ outcome: reason });
+    return end;
   };
-  const fail = (code: ErrorName) => {
-    stream.end(errorMessage(request.s, code, stream.n > 0));
+  const fail = (code: ErrorName): Err => {
     metrics.streams.inc({ outcome: code });
+    return errorMessage(request.s, code, stream.n > 0);
   };
 
   const heard = () => {
@@ -107,8 +113,7 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
     if (request.mode === 'think') {
       usage = await think(job, parts, heard);
       count(metrics, usage);
-      finish('stop');
-      return undefined;
+      return { last: finish('stop') };
     }
     // What another worker has said of this answer counts, about a token a piece.
     const said = stream.text();
@@ -157,7 +162,7 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
     if (stream.text().trim() === '') throw new EngineError('internal', 'the engine gave an empty answer');
     if (reason === 'stop') usage = add(usage, await act(job, prompt, words, parts));
     count(metrics, usage);
-    finish(reason);
+    const last = finish(reason);
     // The next question of this player is about it.
     if (request.memory) {
       const turns = [...history, { player: words, npc: stream.text() }];
@@ -167,19 +172,17 @@ export async function answer(job: Job, parts: AnswerParts): Promise<HistoryTurn[
         return speechPrompt({ ...coming, recall: await recalled }, character.sampling.maxTokens);
       });
     }
-    return stoppedForGood(abort.signal) ? undefined : reason;
+    return { last, remember: stoppedForGood(abort.signal) ? undefined : reason };
   } catch (error) {
     const stop = abort.signal.reason;
     if (stop instanceof Stop && stop.reason !== 'lost') {
-      finish(stop.reason);
-      return stop.commit ? stop.reason : undefined;
+      return { last: finish(stop.reason), remember: stop.commit ? stop.reason : undefined };
     }
     if (!(stop instanceof Stop)) {
       const { npc, session, s } = request;
       log.error({ err: error, npc, session, s }, 'the engine failed');
     }
-    fail(stream.n > 0 ? 'lost' : 'engine_failed');
-    return stream.n > 0 ? 'lost' : undefined;
+    return stream.n > 0 ? { last: fail('lost'), remember: 'lost' } : { last: fail('engine_failed') };
   }
 }
 

@@ -20,10 +20,11 @@ import { type Character, wordsOf } from '../npcs/characters.ts';
 import type { Config } from '../runtime/config.ts';
 import { type ErrorName, ParleyError } from '../runtime/errors.ts';
 import { type AnswerParts, answer, errorMessage, type Job, Stop } from './answer.ts';
-import { type CommitParts, commitTurn } from './commit.ts';
+import type { CommitParts } from './commit.ts';
 import { Hold } from './hold.ts';
 import { OutgoingStream, type Target } from './outgoing-stream.ts';
 import { PinLeases } from './pin-leases.ts';
+import { Turns } from './turns.ts';
 
 export interface WorkerParts extends AnswerParts, CommitParts {
   readonly id: string;
@@ -55,6 +56,7 @@ export class Worker {
   private readonly parts: WorkerParts;
   private readonly hold: Hold;
   private readonly pins: PinLeases;
+  private readonly turns: Turns;
   private readonly queue: Running[] = [];
   private readonly running = new Set<Running>();
   /** Running and queued streams that a gateway may command, by session and stream. */
@@ -71,6 +73,7 @@ export class Worker {
     this.parts = parts;
     this.hold = new Hold(parts.config);
     this.pins = new PinLeases(parts);
+    this.turns = new Turns(parts);
     const { connection, subjects, tier, id } = parts;
     const listen = (subject: string, take: (m: Msg) => void, queue?: string) => {
       const callback = (error: Error | null, message: Msg) => {
@@ -302,11 +305,12 @@ export class Worker {
   private async run(job: Running): Promise<void> {
     this.running.add(job);
     this.unfinished++;
-    const reason = await answer(job, this.parts);
+    const turn = await this.turns.begin(job);
+    const ending = await answer(job, this.parts);
     this.running.delete(job);
     this.startWaiting();
     // Redis may be slow; the place is free meanwhile, but the stream can still be given up.
-    if (reason !== undefined) await commitTurn(job, reason, this.parts);
+    await turn.end(ending);
     this.forget(job);
     if (--this.unfinished === 0) this.idle?.();
   }
