@@ -44,25 +44,31 @@ await using stack = await startStack({
 // V8 begins with a young generation of 1 MB, which is full, and collected, several times a second; and it has several
 // threads collect what one does in a third of a millisecond, of which the game's then waits for the slowest. When little
 // happens it makes memory smaller, which takes 20 ms and the compiled code.
-await using game = new BenchChild('./game.ts', [
+const flags = [
   '--min-semi-space-size=64',
   '--max-semi-space-size=64',
   '--no-parallel-scavenge',
   '--no-memory-reducer',
   // With room for what stays, the whole memory is never searched while the game runs.
   '--initial-old-space-size=256',
-]);
+  // What loading left in the young generation is put away before the first frame, not in one.
+  '--expose-gc',
+];
+await using parleyGame = new BenchChild('./game.ts', flags);
+await using bareGame = new BenchChild('./game.ts', flags);
+const games = { parley: parleyGame, bare: bareGame };
 await using driver = new BenchChild('./driver.ts');
 
 const npcs = (await (await fetch(`${stack.http()}/v1/characters`)).json()) as { id: string }[];
+const world = { url: stack.ws(), npcs: npcs.map(({ id }) => id), characters: plan.characters, seed: 7 };
 for (const [child, name, players] of [
-  [game, 'own', ownPlayers],
+  [parleyGame, 'own', ownPlayers],
   [driver, 'other', plan.players - ownPlayers],
 ] as const) {
   const tokens = await Promise.all(Array.from({ length: players }, (_, i) => stack.token(`${name}-${i}`)));
-  const ids = npcs.map(({ id }) => id);
-  await child.order({ op: 'open', url: stack.ws(), tokens, npcs: ids, characters: plan.characters, seed: 7 });
+  await child.order({ op: 'open', ...world, tokens });
 }
+await bareGame.order({ op: 'open', arm: 'bare', ...world, tokens: [] });
 
 /** What goes wrong in a round, a third into it. */
 type Trouble = 'none' | 'sockets cut' | 'model slow' | 'gateway killed';
@@ -128,9 +134,8 @@ for (let i = -1; i < plan.rounds; i++) {
             saysPerSecond: others.saysPerSecond + asked.saysPerSecond,
           };
     const [run] = await Promise.all([
-      game.order<RunResult>({
+      games[arm].order<RunResult>({
         op: 'run',
-        arm,
         frames,
         saysPerSecond: ownSaysPerSecond,
         plainMs: takesMs,

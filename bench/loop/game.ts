@@ -1,10 +1,17 @@
 // The game loop that is measured: one thread at 300 frames a second that draws a thousand characters, and in the arm
 // `parley` holds the controller and the SDK's clients of its own players, mostly one. A frame works, lets the event loop turn
-// once, and sleeps. Driven by loop.ts; orders.ts says how.
+// once, and sleeps. Each arm has a process of its own, so that none collects the other's garbage. Driven by loop.ts;
+// orders.ts says how.
 
 import { constants, PerformanceObserver } from 'node:perf_hooks';
-import { clientMind, createController, rehearse, sharedMind } from '../../client/controller/index.ts';
-import { randomly } from '../../tests/chaos/strikes.ts';
+import {
+  type Controller,
+  clientMind,
+  createController,
+  rehearse,
+  sharedMind,
+} from '../../client/controller/index.ts';
+import { type Random, randomly } from '../../tests/chaos/strikes.ts';
 import { Crowd, draw, side } from './crowd.ts';
 import { Frames, frameMs, leadFrames, percentile } from './frames.ts';
 import { type Order, obey, type RunResult, type World } from './orders.ts';
@@ -21,11 +28,38 @@ const roundM = 30;
 /** A noise startles somebody near the player, so often. */
 const noiseMs = 2_000;
 
-type Game = Awaited<ReturnType<typeof open>>;
+/** What the arm `parley` has and the baseline has not. */
+interface Parley {
+  readonly players: Players;
+  readonly npcs: Controller;
+}
+
+interface Game {
+  readonly world: World;
+  readonly crowd: Crowd;
+  readonly random: Random;
+  readonly plain: PlainWork;
+  readonly parley?: Parley;
+}
+
 type RunOrder = Extract<Order, { op: 'run' }>;
 let game: Game | undefined;
 
-async function open(world: World) {
+async function open(world: World, arm: 'parley' | 'bare'): Promise<Game> {
+  const random = randomly(world.seed);
+  const parts = {
+    world,
+    random,
+    crowd: new Crowd(world.characters, world.seed),
+    plain: new PlainWork(world.characters),
+  };
+  const all = arm === 'bare' ? parts : { ...parts, parley: await join(world, random) };
+  // As a game does that has loaded (client/README.md): what stays is put where it stays.
+  globalThis.gc?.();
+  return all;
+}
+
+async function join(world: World, random: Random): Promise<Parley> {
   // As a game does while it loads.
   rehearse();
   const players = await Players.connect(world);
@@ -36,7 +70,6 @@ async function open(world: World) {
     tickMs: 0.15,
     seed: world.seed,
   });
-  const random = randomly(world.seed);
   for (const [i, name] of places.entries()) npcs.place(name, (i + 0.5) * (side / places.length), side / 2);
   for (let i = 0; i < world.characters; i++) {
     npcs.add({
@@ -46,8 +79,7 @@ async function open(world: World) {
       policy: habits[i % habits.length]!,
     });
   }
-  const crowd = new Crowd(world.characters, world.seed);
-  return { world, players, npcs, crowd, random, plain: new PlainWork(world.characters) };
+  return { players, npcs };
 }
 
 const numbersIn = (counters: object): Record<string, number> =>
@@ -68,12 +100,13 @@ new PerformanceObserver((list) => {
   }
 }).observe({ entryTypes: ['gc'] });
 
+const nothing = { asked: 0, cacheHits: 0 };
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 /** A run of the loop. Its numbers change in place: variables of a closure would be garbage. */
 class Loop {
   readonly #game: Game;
-  readonly #parley: boolean;
+  readonly #parley: Parley | undefined;
   readonly #count: number;
   readonly #saysPerSecond: number;
   readonly #cutAt: number;
@@ -101,7 +134,7 @@ class Loop {
 
   constructor(game: Game, order: RunOrder) {
     this.#game = game;
-    this.#parley = order.arm === 'parley';
+    this.#parley = game.parley;
     this.#count = order.frames;
     this.#saysPerSecond = order.saysPerSecond;
     this.#cutAt = order.cutAt ?? Number.POSITIVE_INFINITY;
@@ -127,7 +160,7 @@ class Loop {
     const angle = now / 20_000;
     const playerX = side / 2 + roundM * Math.cos(angle);
     const playerY = side / 2 + roundM * Math.sin(angle);
-    if (this.#parley) this.#parleyWorks(now, dt, playerX, playerY);
+    if (this.#parley) this.#parleyWorks(this.#parley, now, dt, playerX, playerY);
     else {
       crowd.step(dt);
       begin();
@@ -139,8 +172,8 @@ class Loop {
     setImmediate(this.#rest);
   }
 
-  #parleyWorks(now: number, dt: number, playerX: number, playerY: number): void {
-    const { players, npcs, random } = this.#game;
+  #parleyWorks({ players, npcs }: Parley, now: number, dt: number, playerX: number, playerY: number): void {
+    const { random } = this.#game;
     const spent = this.#frames.now;
     this.#asked = npcs.stats.asked;
     this.#hits = npcs.stats.cacheHits;
@@ -173,19 +206,19 @@ class Loop {
 
   /** The second half: the sleep until the next frame, and the figures of this one. */
   #sleep(): void {
-    const { npcs } = this.#game;
+    const npcs = this.#parley?.npcs;
     this.#frames.now[3] = used();
     const end = performance.now();
     const from = this.#last;
     const late = end > this.#due;
-    if (this.#parley && end >= this.#nextSampleAt) {
+    if (npcs && end >= this.#nextSampleAt) {
       this.#nextSampleAt = end + 1_000;
       for (let c = 0; c < npcs.size; c++) {
         const age = npcs.intentAgeMs(c);
         if (age >= 0) this.#intentAgeMs.push(age);
       }
     }
-    const isPlain = !this.#parley && this.#frame >= 0 && this.#due - end > spareMs;
+    const isPlain = !npcs && this.#frame >= 0 && this.#due - end > spareMs;
     if (isPlain) this.#workPlainly();
     // A frame that was missed is not made up for.
     while (this.#due <= end) this.#due += frameMs;
@@ -197,9 +230,10 @@ class Loop {
       const ms = this.#plainMs[this.#plainCount]!;
       this.#plainMs[this.#plainCount++] = Math.min(ms, mostMs);
     }
-    const { asked, cacheHits } = npcs.stats;
-    if (this.#frame >= 0)
+    if (this.#frame >= 0) {
+      const { asked, cacheHits } = npcs?.stats ?? nothing;
       this.#frames.add(from, end, mostMs, late, asked - this.#asked, cacheHits - this.#hits);
+    }
     this.#frame++;
     if (this.#frame === 0) {
       this.#startedAt = performance.now();
@@ -218,7 +252,8 @@ class Loop {
   }
 
   #tally(): Record<string, number> {
-    const { npcs, players } = this.#game;
+    if (!this.#parley) return { asked: 0, says: 0 };
+    const { npcs, players } = this.#parley;
     return {
       ...numbersIn(npcs.stats),
       says: players.says,
@@ -262,7 +297,7 @@ class Loop {
 
 obey(async (order) => {
   if (order.op === 'open') {
-    game = await open(order);
+    game = await open(order, order.arm ?? 'parley');
     return;
   }
   if (!game) throw new Error('open comes first');

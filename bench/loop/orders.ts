@@ -1,4 +1,4 @@
-// What the loop bench says to its two processes, the game loop and the driver, and what they answer.
+// What the loop bench says to its processes, the two game loops and the driver, and what they answer.
 
 import type { Drop, FrameFigures } from './frames.ts';
 
@@ -13,11 +13,11 @@ export interface World {
 }
 
 export type Order =
-  | ({ readonly op: 'open' } & World)
-  /** The loop runs for so many frames; as `bare` without SDK and controller. */
+  /** A game opens as `bare` without SDK and controller. */
+  | ({ readonly op: 'open'; readonly arm?: 'parley' | 'bare' } & World)
+  /** The loop runs for so many frames. */
   | {
       readonly op: 'run';
-      readonly arm: 'parley' | 'bare';
       readonly frames: number;
       readonly saysPerSecond: number;
       /** What Parley takes of a frame as a rule, ms: the bare loop does as much plain work in its spare time. */
