@@ -1,13 +1,18 @@
 // What recall is worth without a model: whether the facts that a prompt would tell hold what must be said, and nothing that
-// must not. An answer before the last is taken to be the first fact of its prompt that is no state of the game. Asks no engine and judges no acts.
+// must not, and whether who says them does what must be done. An answer before the last is taken to be the first fact of its
+// prompt that is no state of the game. Asks no engine.
 
 import type { Characters } from '../npcs/characters.ts';
+import { agree } from '../tiers/agreement.ts';
 import type { Turn } from '../tiers/engine.ts';
 import { factsOf, textsToRecall } from '../tiers/prompt.ts';
 import { stateLines } from '../tiers/recall.ts';
 import type { Recollection } from '../tiers/recollection/recollection.ts';
 import type { Kind, Question } from './questions.ts';
-import { judge } from './score.ts';
+import { type FaultName, judge } from './score.ts';
+
+/** Faults that lie in what is told. */
+const telling: readonly FaultName[] = ['missing', 'forbidden', 'actMissing', 'actUnwanted'];
 
 export interface Told {
   readonly question: Question;
@@ -47,9 +52,14 @@ export async function factsForAll(
   for (const question of questions) {
     const facts = await factsFor(question, cast, recollection);
     const rightAt = facts.findIndex((fact) => {
-      const answer = { said: [fact], acts: [], reason: 'stop', source: 'live' };
+      const { due } = agree(characters.get(question.npc)!, game, {
+        words: question.turns.at(-1)!,
+        speech: fact,
+      });
+      const acts = due.map(({ verb, args }) => ({ name: verb, args }));
+      const answer = { said: [fact], acts, reason: 'stop', source: 'live' };
       const { faults } = judge(question, answer, { characters, verbs: game.verbs });
-      return !faults.some(({ why }) => why === 'missing' || why === 'forbidden');
+      return !faults.some(({ why }) => telling.includes(why));
     });
     told.push({ question, facts, rightAt });
   }

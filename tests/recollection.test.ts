@@ -72,7 +72,14 @@ describe('a bank', () => {
 
   async function recall(
     memories: readonly Memory[],
-    asked: { words?: string; before?: string; named?: string; told?: StateFacts; asked?: string[] },
+    asked: {
+      words?: string;
+      before?: string;
+      named?: string;
+      takes?: string;
+      told?: StateFacts;
+      asked?: string[];
+    },
     own = true,
   ): Promise<string | undefined> {
     const texts = memories.flatMap(({ words, before }) => [words, before ?? '']);
@@ -98,8 +105,9 @@ describe('a bank', () => {
   test('an answer that was written for a purse is for that purse, but for what is handed over', async () => {
     const poor = { ...memory, words: 'A sword, please.', answer: 'You have only 3.', gold: 3 };
     const given = { ...memory, words: 'I take a sword.', answer: 'Here it is.', gold: 40, does: true };
+    const last = { ...given, words: 'A sword, please!', answer: 'Here it is, for your last 40.' };
     const asked = { words: 'A sword, please.', told: { gold: 50 } };
-    expect(await recall([poor, given], asked)).toBe('Here it is.');
+    expect(await recall([poor, last, given], asked)).toBe('Here it is.');
     expect(await recall([poor, given], { ...asked, told: { gold: 3 } })).toBe('You have only 3.');
   });
 
@@ -130,6 +138,53 @@ describe('a bank', () => {
     const night = { ...memory, words: 'Is the night good for walking?', answer: 'Stay inside.' };
     const asked = { words: 'is she any good' };
     expect(await recall([night, smith], { ...asked, named: 'is Mira any good' })).toBe('The best.');
+  });
+
+  test('hands over what is taken, unless the author has another answer to these very words', async () => {
+    const sells = (ware: string, words: string): Memory => ({
+      ...memory,
+      words,
+      answer: `Take this ${ware}.`,
+      kind: 'buy',
+      does: true,
+      serves: true,
+      sells: { name: ware, price: 20 },
+    });
+    const sword = sells('sword', 'Give me one of those swords.');
+    const shield = sells('shield', 'I will buy a shield.');
+    const aside = { ...memory, words: 'Put one of those swords aside for me.', answer: 'I put none aside.' };
+    const all = [sword, shield, aside];
+    expect(await recall(all, { words: 'deal, give me one', takes: 'shield' })).toBe('Take this shield.');
+    expect(await recall(all, { words: 'deal, give me one', takes: 'sword' })).toBe('Take this sword.');
+    expect(await recall(all, { words: 'Put one of those swords aside for me.' })).toBe('I put none aside.');
+  });
+
+  test('hands nothing over to who cannot pay it, or where the game says that nobody is served', async () => {
+    const sold = { name: 'shield', price: 20 };
+    const shield = {
+      ...memory,
+      words: 'A shield, please.',
+      answer: 'Take it.',
+      does: true,
+      serves: true,
+      sells: sold,
+    };
+    const poor = { ...memory, words: 'I want it all.', answer: 'Who does not?' };
+    const night = { ...memory, words: 'Anybody up?', answer: 'Not at night.', kind: 'buy' as const };
+    const all = [shield, poor, { ...night, state: { night: true } }];
+    const asked = { words: 'a shield please', takes: 'shield' };
+    expect(await recall(all, { ...asked, told: { gold: 20 } })).toBe('Take it.');
+    expect(await recall(all, { ...asked, told: { gold: 19 } })).toBe('Who does not?');
+    expect(await recall(all, { ...asked, told: { gold: 20, night: true } })).toBe('Not at night.');
+    expect(await recall(all, { ...asked, told: { gold: 20, night: false } })).toBe('Take it.');
+  });
+
+  test('knows what is handed over with an answer', () => {
+    const sold = (id: string) =>
+      new Set(memoriesOf(all, set.characters.get(id)!).flatMap(({ sells }) => sells?.name ?? []));
+    expect(sold('mira')).toEqual(new Set(['sword', 'shield']));
+    expect(sold('tobin')).toEqual(new Set(['loaf of bread', 'bun']));
+    expect(sold('yorick')).toEqual(new Set(['crossing']));
   });
 
   test('what is written behind several things has one vote', async () => {

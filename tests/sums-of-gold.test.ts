@@ -216,6 +216,8 @@ describe('in a conversation', () => {
     ['tobin', 'i have 12 gold | what do loaves cost | how many can i buy then', 'six loaves'],
     ['tobin', 'what costs a loaf | what about a dozen', '24 gold'],
     ['rosa', 'i have 5 gold | can i get a room with that | and a stew on top?', '1 short'],
+    ['mira', 'what is a sword | and with a shield too, what do i pay', 'sword and a shield cost 50 gold'],
+    ['mira', 'i have 45 gold, can i get a sword | is it enough for a shield too', '5 short'],
     ['yorick', 'we are four | what do we pay', 'Four crossings cost 4 gold.'],
     ['yorick', "we're five | total? | and the way back", 'Ten crossings cost 10 gold.'],
     ['yorick', 'i got 10 gold | can all five of us cross with it', 'five crossings cost 5 gold'],
@@ -245,6 +247,10 @@ describe('in a conversation', () => {
     ['mira', 'would you give me ten gold for my old sword'],
     ['tobin', 'who is bram | two loaves? a day?'],
     ['edda', "i'm one coin short for a salve"],
+    ['mira', 'what is a sword | do you have shields too?'],
+    ['mira', 'what is a sword | too dear. what does a shield cost?'],
+    ['mira', 'what is a sword | is a shield 30 too?'],
+    ['rosa', 'what is a room | got any ale as well?'],
   ])('what is not sold here, or not asked, is not reckoned: %s: %s', (npc, turns) => {
     expect(talk(npc, turns)).toBe(undefined);
   });

@@ -12,6 +12,7 @@ import { exchangeText } from './recollection/bank.ts';
 import { byName } from './recollection/by-name.ts';
 import type { Recall } from './recollection/recollection.ts';
 import { sumOf } from './sums/sums.ts';
+import { taken } from './takes/taken.ts';
 
 export type PromptCharacter = Pick<
   Character,
@@ -197,10 +198,13 @@ function factsFor(
   const { beside = [], asked = [], askedOf = [] } = state ?? {};
   if (character.reminders === 0) return { facts: [...beside, ...asked] };
   const gold = typeof told.gold === 'number' ? told.gold : undefined;
-  const sum = sumOf(character, { words, before, own, gold });
+  const takes = taken(words, before, character.wares);
+  const reckoned = (asked: string) => sumOf(character, { words: asked, before, own, gold });
+  // Who takes it with too small a purse is told so, named or not.
+  const sum = reckoned(words) ?? (takes && reckoned(`I will take the ${takes.name}.`));
   if (sum !== undefined) return { facts: [sum], sum };
   const named = byName(words, before, character.spokenOf ?? []);
-  const recalled = recall?.({ words, named, before: previous, told, asked: askedOf });
+  const recalled = recall?.({ words, named, takes: takes?.name, before: previous, told, asked: askedOf });
   // What is recalled was written with the state that the words ask for, and says it.
   if (recalled !== undefined) return { facts: [...beside, recalled] };
   return { facts: [...beside, ...asked, ...reminders(character, words, asked.length)] };

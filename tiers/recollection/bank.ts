@@ -3,10 +3,12 @@
 
 import type { StateFacts } from '../../bus/state.ts';
 import type { Character } from '../../npcs/characters.ts';
-import type { Kind } from '../../npcs/exchange.ts';
+import type { AuthoredAct, Kind } from '../../npcs/exchange.ts';
 import { figures, normal } from '../../npcs/figures.ts';
 import type { Authored } from '../../npcs/read-exchanges.ts';
+import type { Ware } from '../../npcs/wares.ts';
 import { fnv1a } from '../../runtime/hash.ts';
+import { hear, plainText } from '../sums/heard.ts';
 import { sumOf } from '../sums/sums.ts';
 import { nearness, type Vector } from './encoder.ts';
 
@@ -22,6 +24,9 @@ export interface Memory {
   /** The purse that the answer was written for. */
   readonly gold: number | undefined;
   readonly does: boolean;
+  /** Whether it does what it does for buyers, and which ware that is, where that is clear. */
+  readonly serves?: boolean;
+  readonly sells?: Pick<Ware, 'name' | 'price'> | undefined;
   /** Words of a table (a name, mostly) that the answer says, so they must have been said: "I never met a Greta." */
   readonly needs: readonly string[];
 }
@@ -36,6 +41,8 @@ export interface Question {
   readonly named?: Vector | undefined;
   /** What the game tells. */
   readonly told: StateFacts;
+  /** The ware that the words take, by its name (tiers/takes). */
+  readonly takes?: string | undefined;
   /** Names of those facts of the game that these words bring up: they are newer than what was written without them. */
   readonly asked: readonly string[];
 }
@@ -49,6 +56,8 @@ const elsewherePenalty = { few: 0.3, many: 0.1 };
 const namedPenalty = 0.05;
 /** So many words are few. */
 const fewWords = 6;
+/** Who takes something is handed it, unless what was written for nearly these words says otherwise. */
+const takenBonus = 0.3;
 /** And so much when other numbers are named. */
 const numbersPenalty = 0.05;
 /** So many of the nearest wordings have a say, and the less, the further off they are. */
@@ -69,31 +78,49 @@ export function memoriesOf(
     reckoned.set(key, known);
     return known;
   };
-  return all
-    .filter(({ npc, exchange }) => npc === character.id && exchange.kind !== 'think')
-    .flatMap(({ exchange: { kind, each = {} }, rows }) =>
-      rows.flatMap(({ turns, state, row }) => {
-        const { gold, ...told } = state;
-        const purse = typeof gold === 'number' ? gold : undefined;
-        const cells = Object.values(each).flatMap((column) => column[row] ?? []);
-        return turns.flatMap(({ wordings, answer, does }, at) =>
-          wordings
-            .filter((words) => !isReckoned(words, purse))
-            .map((words) => ({
-              words,
-              before: beforeOf(turns[at - 1]),
-              answer,
-              kind,
-              state: told,
-              gold: purse,
-              does: does.length > 0,
-              needs: cells
-                .filter((cell) => !/\d/.test(cell) && answer.includes(cell) && words.includes(cell))
-                .map(normal),
-            })),
-        );
-      }),
-    );
+  const own = all.filter(({ npc, exchange }) => npc === character.id && exchange.kind !== 'think');
+  const isForBuyers = servings(own);
+  return own.flatMap(({ exchange: { kind, each = {} }, rows }) =>
+    rows.flatMap(({ turns, state, row }) => {
+      const { gold, ...told } = state;
+      const purse = typeof gold === 'number' ? gold : undefined;
+      const cells = Object.values(each).flatMap((column) => column[row] ?? []);
+      return turns.flatMap(({ wordings, answer, does }, at) => {
+        const serves = does.some(isForBuyers);
+        const sells = serves ? wareIn(answer, character.wares) : undefined;
+        return wordings
+          .filter((words) => !isReckoned(words, purse))
+          .map((words) => ({
+            words,
+            before: beforeOf(turns[at - 1]),
+            answer,
+            kind,
+            state: told,
+            gold: purse,
+            does: does.length > 0,
+            serves,
+            sells,
+            needs: cells
+              .filter((cell) => !/\d/.test(cell) && answer.includes(cell) && words.includes(cell))
+              .map(normal),
+          }));
+      });
+    }),
+  );
+}
+
+/** Tells acts that the character does for buyers. */
+function servings(own: readonly Authored[]): (act: AuthoredAct) => boolean {
+  const key = ({ verb, args }: AuthoredAct) => JSON.stringify([verb, args]);
+  const buys = own.filter(({ exchange }) => exchange.kind === 'buy').flatMap(({ rows }) => rows);
+  const all = new Set(buys.flatMap(({ turns }) => turns.flatMap(({ does }) => does.map(key))));
+  return (act) => all.has(key(act));
+}
+
+/** The only ware that an answer names, or that there is. */
+function wareIn(answer: string, wares: readonly Ware[]): Ware | undefined {
+  const named = wares.length === 1 ? wares : hear(plainText(answer), wares).items.map(({ ware }) => ware);
+  return named.length === 1 ? named[0] : undefined;
 }
 
 function beforeOf(turn: { wordings: readonly string[]; answer: string } | undefined): string | undefined {
@@ -106,6 +133,8 @@ export function exchangeText({ player, npc }: { player: string; npc: string }): 
 }
 
 interface Kept extends Memory {
+  /** Whether the answer names the purse that it was written for. */
+  readonly namesPurse: boolean;
   /** Which of the bank's wordings. */
   readonly at: number;
   readonly conditions: readonly (readonly [name: string, value: StateFacts[string]])[];
@@ -132,6 +161,8 @@ export class Bank {
   private readonly beforeNear: Float32Array;
   private readonly scores: Float32Array;
   private readonly refusals: readonly string[];
+  /** What buyers are told in a state of the game in which they are not served: at night nobody is rowed over. */
+  private readonly closed: readonly Kept[];
 
   /** `vectorOf` knows every text of the memories. `refusals`: what is said to questions that nothing is near to. */
   constructor(
@@ -146,7 +177,11 @@ export class Bank {
       ...memory,
       at: numbered(words, memory.words),
       conditions: Object.entries(memory.state),
+      namesPurse: figures(memory.answer).some(({ value }) => value === memory.gold),
     }));
+    this.closed = this.memories.filter(
+      ({ kind, does, conditions }) => kind === 'buy' && !does && conditions.length > 0,
+    );
     this.ats = Int32Array.from(this.memories, ({ at }) => at);
     this.beforeAts = Int32Array.from(this.memories, ({ before }) =>
       before === undefined ? -1 : numbered(befores, before),
@@ -176,12 +211,14 @@ export class Bank {
     const nearest: { memory: Kept; score: number }[] = [];
     const scores = this.score(question.before !== undefined, size);
     for (let i = 0; i < scores.length; i++) {
-      const score = scores[i]!;
+      const memory = this.memories[i]!;
+      const isSold = question.takes !== undefined && memory.sells?.name === question.takes;
+      const score = isSold ? scores[i]! + takenBonus : scores[i]!;
       // Of thousands a few dozen get further than this.
       const last = nearest[voters - 1];
       if (last && score <= last.score) continue;
-      const memory = this.memories[i]!;
       const wording = this.wordings[memory.at]!;
+      if (question.takes !== undefined && memory.sells !== undefined && !isSold) continue;
       if (!holds(memory, wording, question, { numbers, plain }) || (!own && wording.plain === plain))
         continue;
       // What is written behind several things has one vote.
@@ -198,14 +235,20 @@ export class Bank {
     }
     const best = nearest[0];
     if (!best) return undefined;
-    if (best.score < unfamiliar && this.refusals.length > 0 && isQuestion(question.words))
+    if (
+      question.takes === undefined &&
+      best.score < unfamiliar &&
+      this.refusals.length > 0 &&
+      isQuestion(question.words)
+    )
       return this.refusals[pick(plain, this.refusals.length)];
+    const closed = this.closed.filter(({ conditions }) => areTrue(conditions, question.told));
     const votes = new Map<string, number>();
-    for (const {
-      memory: { answer },
-      score,
-    } of nearest)
+    for (const { memory, score } of nearest) {
+      const isClosed = closed.length > 0 && memory.serves && memory.conditions.length === 0;
+      const { answer } = isClosed ? closed[pick(plain, closed.length)]! : memory;
       votes.set(answer, (votes.get(answer) ?? 0) + Math.exp((score - best.score) / fade));
+    }
     // Of two that are close the first alone: a small model that is told both says the first, after reading twice as much.
     return [...votes].reduce((most, one) => (one[1] > most[1] ? one : most))[0];
   }
@@ -270,7 +313,7 @@ function inOne(vectors: readonly Vector[]): Vector {
 
 /** Whether an answer fits to what the game tells, and to the numbers and names in the words. */
 function holds(
-  { state, conditions, gold, does, kind, needs }: Kept,
+  { state, conditions, gold, does, sells, namesPurse, kind, needs }: Kept,
   wording: Wording,
   { told, asked }: Question,
   { numbers, plain }: Wording,
@@ -278,10 +321,17 @@ function holds(
   // Of other numbers the sum is another.
   if (kind === 'sum' && wording.numbers !== numbers) return false;
   if (needs.some((word) => !` ${plain} `.includes(` ${word} `))) return false;
-  if (conditions.some(([name, value]) => told[name] !== value)) return false;
+  if (!areTrue(conditions, told)) return false;
+  // Nothing is handed over to who cannot pay it.
+  if (sells !== undefined && typeof told.gold === 'number' && told.gold < sells.price) return false;
   if (asked.some((name) => !(name in state))) return false;
-  // What was written for a purse speaks of that purse, but for what is handed over: who has too little for it is told so.
-  return gold === undefined || does || told.gold === gold;
+  // What was written for a purse speaks of that purse, but for what is handed over without a word of it: who has too little for
+  // it is told so.
+  return gold === undefined || told.gold === gold || (does && !namesPurse);
+}
+
+function areTrue(conditions: Kept['conditions'], told: StateFacts): boolean {
+  return conditions.every(([name, value]) => told[name] === value);
 }
 
 function numbersOf(words: string): string {

@@ -4,7 +4,7 @@
 
 import type { Ware } from '../../npcs/wares.ts';
 import { askedIn, isSelling } from './asked.ts';
-import { adding, hear, isMany, plainText } from './heard.ts';
+import { hear, isAdding, isMany, plainText } from './heard.ts';
 import { counted, isShort, lastSpokenOf, meant, purseBefore, withGroup } from './meant.ts';
 import { reckonPurse } from './purse.ts';
 import { affordable, asMany, compared, isEnough, left, sum, tooLittle } from './told.ts';
@@ -54,8 +54,8 @@ export function reckon({ wares, words, before, own = [], gold: told }: Sum): str
           isForSo: asked.change || asked.enough,
         });
   if (named.length === 0) return undefined;
-  const isAdding = heard.items.length === 1 && adding.test(text);
-  const earlier = isAdding ? lastSpokenOf(own, wares).filter(({ ware }) => ware !== named[0]!.ware) : [];
+  const isMore = heard.items.length === 1 && isAdding(text);
+  const earlier = isMore ? lastSpokenOf(own, wares).filter(({ ware }) => ware !== named[0]!.ware) : [];
   const items = [...earlier, ...counted(named, heard, text, heard.items.length === 0 && known !== undefined)];
   const total = items.reduce((sum, { ware, count }) => sum + ware.price * count, 0);
 

@@ -78,8 +78,18 @@ const elseCounted = /^(?:years?|months?|hours?|minutes?|moons?|miles?|oclock)$/;
 const trip =
   /\b(?:there and back|over and back|back and forth|(?:one|once) (?:way )?(?:there|over|out) and (?:one|once) (?:way )?back|(?:come|coming|going|go|and|way|row me) back(?! to\b)|both ways|round trip|return trip|and (?:then )?return)\b/;
 const two = /\b(?:both|twice|one of each)\b/;
-/** "And a stew on top?" is asked of both together. */
-export const adding = /\b(?:on top|as well|too|also|besides|in addition|both together)\b/;
+/** "And a stew on top?" is asked of both together; "too dear" adds nothing. */
+const adding =
+  /\b(?:on top|as well|also|besides|in addition|both together|(?<=\w )too(?= (?:what|how|please|then|and|if|for|is|can|do|would|will|now)\b|$))/;
+/** "Do you have shields too?", "is a shield thirty too?": asked of that alone. */
+const askingToo =
+  /^(?:and |but |so |hey |well |ok )*(?:is|are|does|do (?:you|u|they)|have (?:you|u)|(?:you|u) (?:have|got|sell|make)|got|any)\b/;
+const inAll = /\b(?:together|altogether|in all|total|both|all (?:that|of it)|enough)\b/;
+
+/** Whether it is asked of what was spoken of before as well. `text` is plain. */
+export function isAdding(text: string): boolean {
+  return adding.test(text) && (!askingToo.test(text) || inAll.test(text));
+}
 /** Between a number and a ware: the number does not count the ware. */
 const parting = /^(?:for|is|are|was|to|a|an|if|with|cost|costs|on|and|you|then)$/;
 
@@ -177,7 +187,7 @@ export function hear(text: string, wares: readonly Ware[]): Heard {
   if (days === 0 && aWeek.test(text)) days = 7;
   const isTrip = trip.test(text);
   if (isTrip) times *= 2;
-  const isPair = !isTrip && two.test(text) && !adding.test(text);
+  const isPair = !isTrip && two.test(text) && !isAdding(text);
 
   let loose: number | undefined;
   for (const { value, before, counts } of numbers) {
@@ -247,6 +257,22 @@ function isHadByNight({ ware }: Item): boolean {
 /** The ware that the words from here on name; words by their stems. */
 function wareAt(words: readonly string[], at: number, wares: readonly Ware[]): Ware | undefined {
   return wares.find((ware) => namesOf(ware).some((name) => name.every((word, i) => words[at + i] === word)));
+}
+
+/** The wares that plain words name, each where it is named first; `end` is the place after its name. */
+export function namedIn(
+  text: string,
+  wares: readonly Ware[],
+): readonly { readonly ware: Ware; readonly at: number; readonly end: number }[] {
+  const stemmed = text.split(' ').map(stem);
+  const found = new Map<Ware, { ware: Ware; at: number; end: number }>();
+  for (let at = 0; at < stemmed.length; at++) {
+    const ware = wareAt(stemmed, at, wares);
+    if (!ware || found.has(ware)) continue;
+    const name = namesOf(ware).find((words) => words.every((word, i) => stemmed[at + i] === word))!;
+    found.set(ware, { ware, at, end: at + name.length });
+  }
+  return [...found.values()];
 }
 
 /** By ware, which lives as long as its character is not edited: prompts are put together for every sentence. */

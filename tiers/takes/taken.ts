@@ -1,0 +1,134 @@
+// Which ware a buyer takes: "sell me a sword", and where it is not named "deal", "give me one", "the cheaper one, please". Goes by
+// rules over what was said. How it is handed over is recalled (recollection/) or refused for want of gold (sums/); where
+// two things could be meant, or it is not sure that one is taken now, it says nothing.
+
+import { figures } from '../../npcs/figures.ts';
+import type { Ware } from '../../npcs/wares.ts';
+import { hear, namedIn, plainText } from '../sums/heard.ts';
+import {
+  agreed,
+  asking,
+  bareThing,
+  bareWhich,
+  denied,
+  follows,
+  haggling,
+  handing,
+  otherwise,
+  paying,
+  takesUnnamed,
+  takingBefore,
+  turnedDown,
+} from './words.ts';
+
+/**
+ * The ware that these words take, or undefined: none, or it is not clear which. `before`: what was said, newest first.
+ */
+export function taken(words: string, before: readonly string[], wares: readonly Ware[]): Ware | undefined {
+  if (wares.length === 0) return undefined;
+  const text = plainText(words);
+  if (otherwise.test(text)) return undefined;
+  const clauses = words
+    .split(/[.,;:!?\n]+|\s-+\s/)
+    .map(plainText)
+    .filter((clause) => clause !== '');
+  const ware = wantedByName(text, clauses, wares) ?? unnamedIn(words, text, clauses, before, wares);
+  if (ware === undefined || ware.service) return undefined;
+  // An offer, several, or a purse: that is reckoned.
+  return figures(words).every(({ value }) => value === ware.price) ? ware : undefined;
+}
+
+/** The only ware that is named and wanted. */
+function wantedByName(text: string, clauses: readonly string[], wares: readonly Ware[]): Ware | undefined {
+  const found = new Set<Ware>();
+  let isTaken = clauses.length > 1 && clauses.some((clause) => agreed.test(clause));
+  for (const clause of clauses) {
+    if (asking.test(clause) && namedIn(clause, wares).length > 0) return undefined;
+    const wanted = wantedIn(clause, wares);
+    for (const ware of wanted.wares) found.add(ware);
+    isTaken ||= wanted.isTaken || (paying.test(clause) && !asking.test(clause) && !denied.test(clause));
+  }
+  const [ware] = found;
+  return found.size === 1 && isTaken && !asking.test(text) && !haggling.test(text) ? ware : undefined;
+}
+
+/** The wares of a clause that are not turned down, and whether it takes one. */
+function wantedIn(clause: string, wares: readonly Ware[]): { wares: Ware[]; isTaken: boolean } {
+  const words = clause.split(' ');
+  const named: Ware[] = [];
+  let isTaken = false;
+  for (const { ware, at, end } of namedIn(clause, wares)) {
+    const lead = words.slice(0, at).join(' ');
+    if (turnedDown.test(lead)) continue;
+    named.push(ware);
+    const rest = words.slice(end).join(' ');
+    // "A mug of milk", "drink milk".
+    const follow = follows.exec(rest);
+    const more = follow?.groups?.more;
+    if (!follow || (more && !hear(more, [ware]).items.length)) return { wares: [], isTaken: false };
+    const taking = takingBefore.exec(lead);
+    isTaken ||= taking !== null && !denied.test(lead.slice(0, taking.index));
+    isTaken ||= /^(?:it is|it shall be|it was)\b/.test(rest);
+  }
+  return { wares: named, isTaken };
+}
+/** What is meant where nothing is named. */
+function unnamedIn(
+  words: string,
+  text: string,
+  clauses: readonly string[],
+  before: readonly string[],
+  wares: readonly Ware[],
+): Ware | undefined {
+  if (before.length === 0 || hear(text, wares).items.length > 0) return undefined;
+  const isQuestion = words.trimEnd().endsWith('?') || asking.test(text);
+  for (const clause of clauses) {
+    if (denied.test(clause) || asking.test(clause)) continue;
+    // "And the other one", "25, deal?" ask or offer.
+    const isBare = !isQuestion && !/^(?:and|or)\b/.test(text);
+    const found =
+      takesUnnamed.exec(clause) ?? (isBare ? (bareThing.exec(clause) ?? bareWhich.exec(clause)) : null);
+    if (found) return wareMeant(found.groups?.which, before, wares);
+    if (isBare && !handing.test(before[0]!) && agreed.test(clause))
+      return wareMeant(undefined, before, wares);
+  }
+  return undefined;
+}
+
+/** By its place, by its price, or what was spoken of last. */
+function wareMeant(
+  which: string | undefined,
+  before: readonly string[],
+  wares: readonly Ware[],
+): Ware | undefined {
+  const named = before.map((said) => hear(plainText(said), wares).items.map(({ ware }) => ware));
+  if (which === undefined) {
+    const last = named.findIndex((those) => those.length > 0);
+    if (last < 0) return undefined;
+    // "Swords and shields" was said to somebody who had asked for one of them.
+    const asked = last % 2 === 0 ? only(named[last + 1]!) : undefined;
+    return only(named[last]!) ?? (asked && named[last]!.includes(asked) ? asked : undefined);
+  }
+  const things = wares.filter(({ service }) => !service);
+  const said = [...new Set(named.toReversed().flat())].filter(({ service }) => !service);
+  const among = said.length > 1 ? said : things;
+  if (which === 'other') {
+    const newest = named.find((those) => those.length === 1)?.[0];
+    return newest && only((said.length === 2 ? said : things).filter((ware) => ware !== newest));
+  }
+  if (which === 'free') return only(things.filter(({ price }) => price === 0));
+  if (/^(?:cheap|less|least)/.test(which)) return leastBy(among, ({ price }) => price);
+  if (/^(?:dear|more|most|exp|pric|cost)/.test(which)) return leastBy(among, ({ price }) => -price);
+  if (said.length < 2) return undefined;
+  if (/^(?:first|former)$/.test(which)) return said[0];
+  return which === 'last' ? said.at(-1) : said[1];
+}
+
+function leastBy(wares: readonly Ware[], of: (ware: Ware) => number): Ware | undefined {
+  const least = Math.min(...wares.map(of));
+  return only(wares.filter((ware) => of(ware) === least));
+}
+
+function only<T>(all: readonly T[]): T | undefined {
+  return all.length === 1 ? all[0] : undefined;
+}
