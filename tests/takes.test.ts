@@ -14,7 +14,9 @@ beforeAll(async () => {
 /** `said`: player and character in turns, the last of them takes something or not. */
 function takes(npc: string, said: string): string | undefined {
   const [words, ...before] = said.split(' | ').reverse();
-  return taken(words!, before, cast.characters.get(npc)!.wares)?.name;
+  return taken(words!, before, cast.characters.get(npc)!.wares)
+    ?.map(({ name }) => name)
+    .join(' or ');
 }
 
 describe('a ware that is named is taken', () => {
@@ -71,6 +73,8 @@ describe('what was spoken of is taken', () => {
       'tea',
     ],
     ['tobin', 'a loaf? | Two gold for a loaf. | ok deal', 'loaf of bread'],
+    ['mira', 'I have 25 gold | You can have a shield, a sword costs 30. | give me that one', 'shield'],
+    ['mira', 'prices? | Swords are 30 gold, shields 20. | give me one', 'sword or shield'],
     ['yorick', 'the fare? | A crossing is 1 gold. | go on then', 'crossing'],
   ])('%s: %s', (npc, said, ware) => {
     expect(takes(npc, said)).toBe(ware);

@@ -4,6 +4,7 @@
 
 import type { StateFacts } from '../bus/state.ts';
 import type { Character } from '../npcs/characters.ts';
+import type { Ware } from '../npcs/wares.ts';
 import { fnv1a } from '../runtime/hash.ts';
 import { cleanText } from './clean-text.ts';
 import type { Prompt, Turn } from './engine.ts';
@@ -198,7 +199,8 @@ function factsFor(
   const { beside = [], asked = [], askedOf = [] } = state ?? {};
   if (character.reminders === 0) return { facts: [...beside, ...asked] };
   const gold = typeof told.gold === 'number' ? told.gold : undefined;
-  const takes = taken(words, before, character.wares);
+  const [takes, ...others] = taken(words, before, character.wares) ?? [];
+  if (takes && others.length > 0) return { facts: [whichOf([takes, ...others])] };
   const reckoned = (asked: string) => sumOf(character, { words: asked, before, own, gold });
   // Who takes it with too small a purse is told so, named or not.
   const sum = reckoned(words) ?? (takes && reckoned(`I will take the ${takes.name}.`));
@@ -208,6 +210,11 @@ function factsFor(
   // What is recalled was written with the state that the words ask for, and says it.
   if (recalled !== undefined) return { facts: [...beside, recalled] };
   return { facts: [...beside, ...asked, ...reminders(character, words, asked.length)] };
+}
+
+/** "Which one, the sword or the shield?" */
+function whichOf(wares: readonly Ware[]): string {
+  return `Which one, ${wares.map(({ name }) => `the ${name}`).join(' or ')}?`;
 }
 
 /** What the player's game says about the scene, marked as such. */

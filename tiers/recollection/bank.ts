@@ -177,7 +177,10 @@ export class Bank {
       ...memory,
       at: numbered(words, memory.words),
       conditions: Object.entries(memory.state),
-      namesPurse: figures(memory.answer).some(({ value }) => value === memory.gold),
+      // "One stays with you" speaks of it as well: a price alone does not.
+      namesPurse: figures(memory.answer).some(
+        ({ value }) => value === memory.gold || value !== memory.sells?.price,
+      ),
     }));
     this.closed = this.memories.filter(
       ({ kind, does, conditions }) => kind === 'buy' && !does && conditions.length > 0,

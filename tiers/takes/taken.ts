@@ -21,10 +21,13 @@ import {
   turnedDown,
 } from './words.ts';
 
+/** What a buyer takes: the only ware that can be meant, or those of which one is. */
+export type Taken = readonly [Ware, ...Ware[]];
+
 /**
- * The ware that these words take, or undefined: none, or it is not clear which. `before`: what was said, newest first.
+ * What these words take, or undefined: nothing, or nothing that was spoken of. `before`: what was said, newest first.
  */
-export function taken(words: string, before: readonly string[], wares: readonly Ware[]): Ware | undefined {
+export function taken(words: string, before: readonly string[], wares: readonly Ware[]): Taken | undefined {
   if (wares.length === 0) return undefined;
   const text = plainText(words);
   if (otherwise.test(text)) return undefined;
@@ -32,10 +35,12 @@ export function taken(words: string, before: readonly string[], wares: readonly 
     .split(/[.,;:!?\n]+|\s-+\s/)
     .map(plainText)
     .filter((clause) => clause !== '');
-  const ware = wantedByName(text, clauses, wares) ?? unnamedIn(words, text, clauses, before, wares);
+  const named = wantedByName(text, clauses, wares);
+  const [ware, ...others] = named ? [named] : unnamedIn(words, text, clauses, before, wares);
   if (ware === undefined || ware.service) return undefined;
   // An offer, several, or a purse: that is reckoned.
-  return figures(words).every(({ value }) => value === ware.price) ? ware : undefined;
+  const isPlain = figures(words).every(({ value }) => others.length === 0 && value === ware.price);
+  return isPlain ? [ware, ...others] : undefined;
 }
 
 /** The only ware that is named and wanted. */
@@ -79,8 +84,8 @@ function unnamedIn(
   clauses: readonly string[],
   before: readonly string[],
   wares: readonly Ware[],
-): Ware | undefined {
-  if (before.length === 0 || hear(text, wares).items.length > 0) return undefined;
+): readonly Ware[] {
+  if (before.length === 0 || hear(text, wares).items.length > 0) return [];
   const isQuestion = words.trimEnd().endsWith('?') || asking.test(text);
   for (const clause of clauses) {
     if (denied.test(clause) || asking.test(clause)) continue;
@@ -88,27 +93,35 @@ function unnamedIn(
     const isBare = !isQuestion && !/^(?:and|or)\b/.test(text);
     const found =
       takesUnnamed.exec(clause) ?? (isBare ? (bareThing.exec(clause) ?? bareWhich.exec(clause)) : null);
-    if (found) return wareMeant(found.groups?.which, before, wares);
+    if (found?.groups?.which) return some(wareMeant(found.groups.which, before, wares));
+    if (found) {
+      const all = spokenOf(before, wares);
+      // Of several one can be asked for; "them" may be all of them.
+      return all.length === 1 || /\b(?:one|1|it|that|this)\b/.test(found[0]) ? all : [];
+    }
     if (isBare && !handing.test(before[0]!) && agreed.test(clause))
-      return wareMeant(undefined, before, wares);
+      return some(only(spokenOf(before, wares)));
   }
-  return undefined;
+  return [];
 }
 
-/** By its place, by its price, or what was spoken of last. */
-function wareMeant(
-  which: string | undefined,
-  before: readonly string[],
-  wares: readonly Ware[],
-): Ware | undefined {
+/** What was spoken of last; of several the one that the player had asked for, or can pay. */
+function spokenOf(before: readonly string[], wares: readonly Ware[]): readonly Ware[] {
+  const heard = before.map((said) => hear(plainText(said), wares));
+  const at = heard.findIndex(({ items }) => items.length > 0);
+  if (at < 0) return [];
+  const last = heard[at]!.items.map(({ ware }) => ware).filter(({ service }) => !service);
+  // "Swords and shields" was said to somebody who had asked for one of them.
+  const { items, purse = Number.NaN } = (at % 2 === 0 && heard[at + 1]) || { items: [] };
+  const asked = only(items)?.ware;
+  if (asked && last.includes(asked)) return [asked];
+  const affordable = only(last.filter(({ price }) => price <= purse));
+  return affordable ? [affordable] : last;
+}
+
+/** By its place or by its price. */
+function wareMeant(which: string, before: readonly string[], wares: readonly Ware[]): Ware | undefined {
   const named = before.map((said) => hear(plainText(said), wares).items.map(({ ware }) => ware));
-  if (which === undefined) {
-    const last = named.findIndex((those) => those.length > 0);
-    if (last < 0) return undefined;
-    // "Swords and shields" was said to somebody who had asked for one of them.
-    const asked = last % 2 === 0 ? only(named[last + 1]!) : undefined;
-    return only(named[last]!) ?? (asked && named[last]!.includes(asked) ? asked : undefined);
-  }
   const things = wares.filter(({ service }) => !service);
   const said = [...new Set(named.toReversed().flat())].filter(({ service }) => !service);
   const among = said.length > 1 ? said : things;
@@ -127,6 +140,10 @@ function wareMeant(
 function leastBy(wares: readonly Ware[], of: (ware: Ware) => number): Ware | undefined {
   const least = Math.min(...wares.map(of));
   return only(wares.filter((ware) => of(ware) === least));
+}
+
+function some<T>(one: T | undefined): readonly T[] {
+  return one === undefined ? [] : [one];
 }
 
 function only<T>(all: readonly T[]): T | undefined {
