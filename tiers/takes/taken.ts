@@ -16,10 +16,14 @@ import {
   handing,
   otherwise,
   paying,
+  takesOne,
   takesUnnamed,
   takingBefore,
   turnedDown,
 } from './words.ts';
+
+/** So many words back a "not" still counts. */
+const denies = 4;
 
 /** What a buyer takes: the only ware that can be meant, or those of which one is. */
 export type Taken = readonly [Ware, ...Ware[]];
@@ -35,7 +39,7 @@ export function taken(words: string, before: readonly string[], wares: readonly 
     .split(/[.,;:!?\n]+|\s-+\s/)
     .map(plainText)
     .filter((clause) => clause !== '');
-  const named = wantedByName(text, clauses, wares);
+  const named = wantedByName(clauses, wares);
   const [ware, ...others] = named ? [named] : unnamedIn(words, text, clauses, before, wares);
   if (ware === undefined || ware.service) return undefined;
   // An offer, several, or a purse: that is reckoned.
@@ -44,17 +48,26 @@ export function taken(words: string, before: readonly string[], wares: readonly 
 }
 
 /** The only ware that is named and wanted. */
-function wantedByName(text: string, clauses: readonly string[], wares: readonly Ware[]): Ware | undefined {
+function wantedByName(clauses: readonly string[], wares: readonly Ware[]): Ware | undefined {
+  const named = new Set<Ware>();
   const found = new Set<Ware>();
   let isTaken = clauses.length > 1 && clauses.some((clause) => agreed.test(clause));
   for (const clause of clauses) {
-    if (asking.test(clause) && namedIn(clause, wares).length > 0) return undefined;
+    const here = namedIn(clause, wares);
+    for (const { ware } of here) named.add(ware);
+    // Small talk may ask before it; once a ware is named, it is asked about.
+    if (asking.test(clause) && named.size > 0) return undefined;
+    if (haggling.test(clause)) return undefined;
     const wanted = wantedIn(clause, wares);
     for (const ware of wanted.wares) found.add(ware);
-    isTaken ||= wanted.isTaken || (paying.test(clause) && !asking.test(clause) && !denied.test(clause));
+    isTaken ||= wanted.isTaken || (!asking.test(clause) && !denied.test(clause) && paying.test(clause));
+    // "Nobody goes without a sword, so I'm buying one."
+    if (here.length === 0 && named.size === 1 && !denied.test(clause) && takesOne.test(clause)) {
+      for (const ware of named) found.add(ware);
+      isTaken = true;
+    }
   }
-  const [ware] = found;
-  return found.size === 1 && isTaken && !asking.test(text) && !haggling.test(text) ? ware : undefined;
+  return found.size === 1 && isTaken ? only([...found]) : undefined;
 }
 
 /** The wares of a clause that are not turned down, and whether it takes one. */
@@ -72,7 +85,8 @@ function wantedIn(clause: string, wares: readonly Ware[]): { wares: Ware[]; isTa
     const more = follow?.groups?.more;
     if (!follow || (more && !hear(more, [ware]).items.length)) return { wares: [], isTaken: false };
     const taking = takingBefore.exec(lead);
-    isTaken ||= taking !== null && !denied.test(lead.slice(0, taking.index));
+    isTaken ||=
+      taking !== null && !denied.test(lead.slice(0, taking.index).split(' ').slice(-denies).join(' '));
     isTaken ||= /^(?:it is|it shall be|it was)\b/.test(rest);
   }
   return { wares: named, isTaken };

@@ -5,7 +5,7 @@ const which =
   '(?<which>first|former|second|latter|last|other|cheap(?:er|est)?|less expensive|least expensive|dearer|dearest|(?:more |most )?expensive|pric(?:ier|iest)|costl(?:ier|iest)|free)';
 const thing = [
   // What was spoken of last.
-  '(?:one|1|some|another)(?: one)?(?: of (?:those|them|these|yours|your best|your finest))?',
+  '(?:(?:a |the )?(?:new|good|fresh) one|(?:one|1|some|another)(?: one)?)(?: of (?:those|them|these|yours|your best|your finest))?',
   '(?:that|this|the) one',
   'it|that|this|them|those|these|yours',
   `(?:the |your |that )(?:\\w+ )?${which}(?: (?:ones?|things?|option|of (?:the two|those|them|these|both)))?`,
@@ -19,8 +19,9 @@ const taking = [
   `(?:ill|i will|i shall|id|i would|let me|lemme|let us|lets|well|we will|we shall|can i|could i|may i|might i|can we|could we|gonna|wanna|like to|want to)${softly} (?:have|get)`,
   '(?:i|we|ill|well)(?: (?:really|just|do|badly|now|think i))? (?:want|need|fancy)',
   `(?:id|i would|wed|we would)${softly} (?:like|love|prefer)`,
-  '(?:im|i am|were|we are) (?:buying|taking|having|getting)',
-  '(?:give|hand|pass|sell|bring|pour|fetch|get|serve|dish|slide|draw|fill|set|hook|fix)(?: me| us)(?: up)?(?: with)?',
+  '(?:im|i am|were|we are) (?:buying|purchasing|taking|having|getting)',
+  'and (?:have|take|buy)',
+  '(?:give|hand|pass|sell|bring|brew|pour|fetch|get|serve|dish|slide|draw|fill|set|hook|fix)(?: me| us)(?: up)?(?: with)?',
   '(?:pour|bring|fetch|serve)(?= it\\b)',
   '(?:gimme|gib|lets have|make it|make mine|hand over|wrap up|pack up|put me down for|ring me up|set me up with|hook me up with|fix me up with|pull me)',
 ].join('|');
@@ -30,6 +31,10 @@ const kindly =
 /** Short words that end what is taken. */
 const close =
   '(?= (?:please|pls|plz|pleas|then|now|thanks|thank|thx|ty|cheers|too|as well|for (?:me|us|now|my)|off|from|after all|instead|at once|right (?:now|away)|sir|friend|mate|smith|love|dear|man|lass|before|here|to go|if you (?:please|will)|of (?:you|thee)|and)\\b|$)';
+/** What was named in the same breath. */
+export const takesOne = new RegExp(
+  `\\b(?:${taking}) (?:(?:a |the )?(?:new |good |fresh )?one|1|it|that one)${close}`,
+);
 export const takesUnnamed = new RegExp(`\\b(?:${taking})(?: please| just)? (?:${thing})${close}`);
 
 /** What may stand around few words without another meaning. */
@@ -46,7 +51,7 @@ export const agreed = around(
 );
 /** With a ware in the clause it is taken. */
 export const paying =
-  /\b(?:im|i am|we are|were|ill be) (?:paying|buying)\b|\b(?:heres|here is|here are|take|got) (?:the|my|your) (?:gold|coins?|money|pay)\b|\b(?:please|pls|plz|plox)\b|\b(?:coins?|gold|money) (?:is |are |s )?(?:on the|in (?:my )?hand|by the|ready)|\bfor me\b|^now$/;
+  /\b(?:im|i am|we are|were|ill be) (?:paying|buying)\b|\b(?:heres|here is|here are|take|got) (?:the|my|your) (?:gold|coins?|money|pay)\b|\b(?:please|pls|plz|plox|quickly|quick|hurry)\b|\b(?:coins?|gold|money) (?:is |are |s )?(?:on the|in (?:my )?hand|by the|ready)|\bfor me\b|^now$/;
 
 /** The character has handed it over already. */
 export const handing =
@@ -54,11 +59,11 @@ export const handing =
 
 /** Not now, not so, or not for gold; or the player asks, and does not want it yet. */
 export const otherwise =
-  /\b(?:lend|borrow|rent|loan|pledge|promise|credit|free of charge|for free|for nothing|without paying|gift|discount|(?:cheaper|better|lower) price|makers?|dev|developers?|admin|game|prompt|instructions?|command|system|for (?:half|less|a (?:kiss|song|story|smile))|tomorrow|later|next week|someday|aside|hold|save|unless|trade|swap|in exchange|(?:you|u) give me|on trust|(?:not|wont|never) pay(?:ing)?|less money|more cheap|recipe|myself|repair|mend|return|refund|back|steal|run|my (?:sword|shield|blade|gear|armou?r)|take my (?!gold|coins?|money)\w+|my (?!gold|coins?|money|last)\w+ for (?:a|the|your))\b/;
+  /\b(?:lend|borrow|rent|loan|pledge|promise|credit|free of charge|for free|for nothing|without paying|gift|discount|(?:cheaper|better|lower) price|makers?|dev|developers?|admin|game|prompt|instructions?|command|system|for (?:half|less|a (?:kiss|song|story|smile))|tomorrow|later|next week|someday|aside|hold|save|unless|trade|swap|in exchange|(?:you|u) give me|on trust|(?:not|wont|never) pay(?:ing)?|less money|more cheap|recipe|myself|repair|mend|return|refund|(?:give|take|bring|want|get) (?:\w+ )?(?:\w+ )?back|steal|run|my (?:sword|shield|blade|gear|armou?r)|take my (?!gold|coins?|money)\w+|my (?!gold|coins?|money|last)\w+ for (?:a|the|your))\b/;
 /** With a name beside it it asks or haggles; without one it says which. */
 export const haggling = /\b(?:free|cheaper|cheapest|not today|prices?|pric|costs?|sums?|tally)\b/;
 export const asking =
-  /^(?:and |but |so |or |ok |oh |hey |hi |wait |please |then )*(?:do|does|did|is|are|was|were|should|if|has|have|would|will)\b|\b(?:whats?|which|hows?|who|whos|where|wheres|when|why|tell me|want to know|wonder|explain)\b/;
+  /^(?:and |but |so |or |ok |oh |hey |hi |wait |please |then )*(?:do|does|did|is|are|was|were|should|if|has|have|would|will)\b|\b(?:whats?(?! an? )|which|hows?|who|whos|where|wheres|when|why|tell me|want to know|wonder|explain)\b/;
 export const denied =
   /\b(?:dont|do not|doesnt|not|never|wont|cant|cannot|couldnt|wouldnt|didnt|if|maybe|perhaps|might be|no)\b/;
 /** A ware after these is not what is taken. */
@@ -66,5 +71,5 @@ export const turnedDown =
   /\b(?:no|not|instead of|rather than|never mind|forget|without|skip|scrap|keep)(?: (?:a|an|the|your|any|that))*$/;
 /** What may come after the name of a ware, which may go on: "bowl of your stew". */
 export const follows =
-  /^(?:$|(?:please|pls|plz|plox|pleas|thanks|thank|thx|ty|cheers|then|now|too|also|as|for|with|to|over|on|off|in|at|by|from|out|up|behind|before|against|that|i|im|ill|id|we|so|and|but|or|it|its|is|are|was|if|you|u|heres|here|me|my|mate|friend|smith|sir|madam|love|dear|man|lass|lad|good|right|today|tonight|first|instead|after|because|cause|since|while|when|stuff|thing|things|ones?|buying|coins?|gold|money|no|not|this|there|again|like|just|deal|sold|thingy)\b|(?:of |full of )(?:(?:the|your|that|this|good|hot|some|fresh|fine|dark|healing|fever) )*(?<more>\w+))/;
+  /^(?:$|(?:please|pls|plz|plox|pleas|thanks|thank|thx|ty|cheers|then|now|too|also|as|for|with|to|over|on|off|in|at|by|from|out|up|behind|before|against|that|i|im|ill|youve|ive|id|we|so|and|but|or|it|its|is|are|was|if|you|u|heres|here|me|my|mate|friend|smith|sir|madam|love|dear|man|lass|lad|good|right|today|tonight|first|instead|after|because|cause|since|while|when|stuff|thing|things|ones?|buying|coins?|gold|money|no|not|this|there|again|like|just|deal|sold|thingy)\b|(?:of |full of )(?:(?:the|your|that|this|good|hot|some|fresh|fine|dark|healing|fever) )*(?<more>\w+))/;
 export const takingBefore = new RegExp(`\\b(?:${taking})${kindly}$`);
