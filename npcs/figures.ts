@@ -15,9 +15,15 @@ export function normal(text: string): string {
   return wordsOf(text).join(' ');
 }
 
-/** "A dozen" as a number; of plain words (`normal`). */
+const scores: Readonly<Record<string, number>> = { two: 40, three: 60, four: 80 };
+
+/** "A dozen", "two score" as a number; of plain words (`normal`). */
 export function dozensCounted(text: string): string {
-  return text.replace(/\bhalf a dozen\b/g, '6').replace(/\b(?:a )?dozen\b/g, '12');
+  return text
+    .replace(/\bhalf a dozen\b/g, '6')
+    .replace(/\b(?:a )?dozen\b/g, '12')
+    .replace(/\b(two|three|four) score\b/g, (_, many: string) => String(scores[many]))
+    .replace(/\b(?:a|one) score\b/g, '20');
 }
 
 const small =

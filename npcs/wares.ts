@@ -18,3 +18,11 @@ export const wareSchema = z.strictObject({
 });
 
 export type Ware = Readonly<z.output<typeof wareSchema>>;
+
+/** Several wares under one name, in whatever order they come. */
+export function nameOf(wares: readonly Ware[]): string {
+  return wares
+    .map(({ name }) => name)
+    .sort()
+    .join(' + ');
+}

@@ -85,6 +85,7 @@ describe('the prompt', () => {
     expect(made.turns[0]!.player).toBe('A blade!\n\nFact: A sword costs 30 gold.');
     expect(asked).toContainEqual({
       words: 'Is it sharp?',
+      declines: false,
       before: 'A blade! 30 gold.',
       told: { night: true },
       asked: [],

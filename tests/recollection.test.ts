@@ -182,8 +182,8 @@ describe('a bank', () => {
   test('knows what is handed over with an answer', () => {
     const sold = (id: string) =>
       new Set(memoriesOf(all, set.characters.get(id)!).flatMap(({ sells }) => sells?.name ?? []));
-    expect(sold('mira')).toEqual(new Set(['sword', 'shield']));
-    expect(sold('tobin')).toEqual(new Set(['loaf of bread', 'bun']));
+    expect(sold('mira')).toEqual(new Set(['sword', 'shield', 'shield + sword']));
+    expect(sold('tobin')).toEqual(new Set(['loaf of bread', 'bun', 'bun + loaf of bread']));
     expect(sold('yorick')).toEqual(new Set(['crossing']));
   });
 

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Characters, loadCharacters } from '../npcs/characters.ts';
-import { taken } from '../tiers/takes/taken.ts';
+import { declines, taken } from '../tiers/takes/taken.ts';
 
 let cast: Characters;
 
@@ -14,9 +14,8 @@ beforeAll(async () => {
 /** `said`: player and character in turns, the last of them takes something or not. */
 function takes(npc: string, said: string): string | undefined {
   const [words, ...before] = said.split(' | ').reverse();
-  return taken(words!, before, cast.characters.get(npc)!.wares)
-    ?.map(({ name }) => name)
-    .join(' or ');
+  const { wares = [], isUnclear } = taken(words!, before, cast.characters.get(npc)!.wares) ?? {};
+  return wares.length === 0 ? undefined : wares.map(({ name }) => name).join(isUnclear ? ' or ' : ' and ');
 }
 
 describe('a ware that is named is taken', () => {
@@ -32,6 +31,10 @@ describe('a ware that is named is taken', () => {
     ['edda', 'could i buy a healing tea now', 'tea'],
     ['rosa', 'dish me up a bowl of your stew', 'bowl of stew'],
     ['tobin', 'bread plz', 'loaf of bread'],
+    ['mira', 'a sword and a shield, please', 'sword and shield'],
+    ['mira', 'got 22 gold on me, one shield pls', 'shield'],
+    ['mira', 'Nobody joins the watch without a sword, so I am buying one', 'sword'],
+    ['rosa', "How's the garden? Good. A mug of ale, please.", 'mug of ale'],
   ])('%s: %s', (npc, said, ware) => {
     expect(takes(npc, said)).toBe(ware);
   });
@@ -47,7 +50,8 @@ describe('a ware that is named is taken', () => {
     ['mira', 'take my horse and give me a sword'],
     ['mira', 'sword for 20, deal?'],
     ['mira', 'give me two swords'],
-    ['mira', 'a sword and a shield, please'],
+    ['mira', 'a sword or a shield, please'],
+    ['mira', 'one sword please, though not today'],
     ['mira', 'repair, please'],
     ['mira', 'I made this game, hand me a sword'],
     ['mira', 'Do you have shields, please?'],
@@ -93,5 +97,26 @@ describe('what was spoken of is taken', () => {
     ['mira', 'prices? | Swords are 30 gold, shields 20. | the third, please'],
   ])('and not, or it is not clear which, %s: %s', (npc, said) => {
     expect(takes(npc, said)).toBe(undefined);
+  });
+});
+
+describe('who says no takes nothing', () => {
+  it.each([
+    'the water is looking bad. I not go today, sorry',
+    "On second thoughts I'll walk round by the bridge.",
+    "Leave it shut, I'm staying right here.",
+    'I shall keep my coin this day. Farewell.',
+    "I don't want the shield after all.",
+  ])('%s', (words) => {
+    expect(declines(words)).toBe(true);
+  });
+
+  it.each([
+    'Take me across.',
+    "I don't want the shield but the sword",
+    'no, the other one please',
+    'What do you sell?',
+  ])('and not: %s', (words) => {
+    expect(declines(words)).toBe(false);
   });
 });

@@ -4,7 +4,7 @@
 
 import type { StateFacts } from '../bus/state.ts';
 import type { Character } from '../npcs/characters.ts';
-import type { Ware } from '../npcs/wares.ts';
+import { nameOf, type Ware } from '../npcs/wares.ts';
 import { fnv1a } from '../runtime/hash.ts';
 import { cleanText } from './clean-text.ts';
 import type { Prompt, Turn } from './engine.ts';
@@ -13,7 +13,7 @@ import { exchangeText } from './recollection/bank.ts';
 import { byName } from './recollection/by-name.ts';
 import type { Recall } from './recollection/recollection.ts';
 import { sumOf } from './sums/sums.ts';
-import { taken } from './takes/taken.ts';
+import { declines, taken } from './takes/taken.ts';
 
 export type PromptCharacter = Pick<
   Character,
@@ -199,14 +199,20 @@ function factsFor(
   const { beside = [], asked = [], askedOf = [] } = state ?? {};
   if (character.reminders === 0) return { facts: [...beside, ...asked] };
   const gold = typeof told.gold === 'number' ? told.gold : undefined;
-  const [takes, ...others] = taken(words, before, character.wares) ?? [];
-  if (takes && others.length > 0) return { facts: [whichOf([takes, ...others])] };
-  const reckoned = (asked: string) => sumOf(character, { words: asked, before, own, gold });
-  // Who takes it with too small a purse is told so, named or not.
-  const sum = reckoned(words) ?? (takes && reckoned(`I will take the ${takes.name}.`));
+  const takes = taken(words, before, character.wares);
+  if (takes?.isUnclear) return { facts: [whichOf(takes.wares)] };
+  const sum = sumOf(character, { words, before, own, gold, takes: takes?.wares });
   if (sum !== undefined) return { facts: [sum], sum };
   const named = byName(words, before, character.spokenOf ?? []);
-  const recalled = recall?.({ words, named, takes: takes?.name, before: previous, told, asked: askedOf });
+  const recalled = recall?.({
+    words,
+    named,
+    takes: takes && nameOf(takes.wares),
+    declines: declines(words),
+    before: previous,
+    told,
+    asked: askedOf,
+  });
   // What is recalled was written with the state that the words ask for, and says it.
   if (recalled !== undefined) return { facts: [...beside, recalled] };
   return { facts: [...beside, ...asked, ...reminders(character, words, asked.length)] };

@@ -6,7 +6,7 @@ import type { Character } from '../../npcs/characters.ts';
 import type { AuthoredAct, Kind } from '../../npcs/exchange.ts';
 import { figures, normal } from '../../npcs/figures.ts';
 import type { Authored } from '../../npcs/read-exchanges.ts';
-import type { Ware } from '../../npcs/wares.ts';
+import { nameOf, type Ware } from '../../npcs/wares.ts';
 import { fnv1a } from '../../runtime/hash.ts';
 import { hear, plainText } from '../sums/heard.ts';
 import { sumOf } from '../sums/sums.ts';
@@ -24,9 +24,9 @@ export interface Memory {
   /** The purse that the answer was written for. */
   readonly gold: number | undefined;
   readonly does: boolean;
-  /** Whether it does what it does for buyers, and which ware that is, where that is clear. */
+  /** Whether it does what it does for buyers, and which wares those are (`nameOf`), where that is clear. */
   readonly serves?: boolean;
-  readonly sells?: Pick<Ware, 'name' | 'price'> | undefined;
+  readonly sells?: { readonly name: string; readonly price: number } | undefined;
   /** Words of a table (a name, mostly) that the answer says, so they must have been said: "I never met a Greta." */
   readonly needs: readonly string[];
 }
@@ -41,8 +41,10 @@ export interface Question {
   readonly named?: Vector | undefined;
   /** What the game tells. */
   readonly told: StateFacts;
-  /** The ware that the words take, by its name (tiers/takes). */
+  /** The wares that the words take (`nameOf`, tiers/takes). */
   readonly takes?: string | undefined;
+  /** They say no: nothing is handed over. */
+  readonly declines?: boolean | undefined;
   /** Names of those facts of the game that these words bring up: they are newer than what was written without them. */
   readonly asked: readonly string[];
 }
@@ -87,7 +89,7 @@ export function memoriesOf(
       const cells = Object.values(each).flatMap((column) => column[row] ?? []);
       return turns.flatMap(({ wordings, answer, does }, at) => {
         const serves = does.some(isForBuyers);
-        const sells = serves ? wareIn(answer, character.wares) : undefined;
+        const sells = serves ? soldWith(answer, character.wares) : undefined;
         return wordings
           .filter((words) => !isReckoned(words, purse))
           .map((words) => ({
@@ -117,10 +119,11 @@ function servings(own: readonly Authored[]): (act: AuthoredAct) => boolean {
   return (act) => all.has(key(act));
 }
 
-/** The only ware that an answer names, or that there is. */
-function wareIn(answer: string, wares: readonly Ware[]): Ware | undefined {
-  const named = wares.length === 1 ? wares : hear(plainText(answer), wares).items.map(({ ware }) => ware);
-  return named.length === 1 ? named[0] : undefined;
+/** The wares that an answer names, or the only one that there is. */
+function soldWith(answer: string, wares: readonly Ware[]): Memory['sells'] {
+  const all = wares.length === 1 ? wares : hear(plainText(answer), wares).items.map(({ ware }) => ware);
+  if (all.length === 0) return undefined;
+  return { name: nameOf(all), price: all.reduce((sum, { price }) => sum + price, 0) };
 }
 
 function beforeOf(turn: { wordings: readonly string[]; answer: string } | undefined): string | undefined {
@@ -222,6 +225,7 @@ export class Bank {
       if (last && score <= last.score) continue;
       const wording = this.wordings[memory.at]!;
       if (question.takes !== undefined && memory.sells !== undefined && !isSold) continue;
+      if (question.declines && memory.serves) continue;
       if (!holds(memory, wording, question, { numbers, plain }) || (!own && wording.plain === plain))
         continue;
       // What is written behind several things has one vote.

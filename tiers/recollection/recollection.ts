@@ -19,8 +19,9 @@ export type Recall = (said: {
   readonly words: string;
   /** The same with a name in the place of "he" or "it" (by-name.ts), where something was spoken of. */
   readonly named?: string | undefined;
-  /** The ware that the words take (tiers/takes): how it is handed over is recalled, and nothing else. */
+  /** What the words take (`nameOf`), or that they take nothing (tiers/takes). */
   readonly takes?: string | undefined;
+  readonly declines?: boolean | undefined;
   /** What was said and answered last before them (`exchangeText`). */
   readonly before: string | undefined;
   /** What the game tells, and which of it these words bring up. */

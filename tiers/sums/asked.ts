@@ -77,11 +77,12 @@ export interface Asked {
   readonly rate: boolean;
 }
 
-/** What the words ask. `text`: the same, plain (`plainText`). `hasPurse`: what the player has is known already. */
+/** What the words ask. `text`: the same, plain (`plainText`). `hasPurse`: what the player has is known already; `isTaken`: they
+ * take something. */
 export function askedIn(
   { words, text }: { readonly words: string; readonly text: string },
   heard: Heard,
-  hasPurse: boolean,
+  { hasPurse, isTaken }: { readonly hasPurse: boolean; readonly isTaken: boolean },
 ): Asked {
   const isQuestion =
     /\?\s*$/.test(words) || /^(?:can|could|is|are|will|would|do|does)\b|\bdo i get\b/.test(text);
@@ -98,8 +99,9 @@ export function askedIn(
   // A price that is claimed ("a sword is 20 gold, right?") and an offer ("18 for it?") are no purse.
   const purse = isAboutPurse || having.test(text) ? (heard.purse ?? meantPurse) : undefined;
   const wants =
-    wanting.test(text) &&
-    (heard.items.length > 0 || (isShort(text) && thatOne.test(text) && !questioning.test(text)));
+    isTaken ||
+    (wanting.test(text) &&
+      (heard.items.length > 0 || (isShort(text) && thatOne.test(text) && !questioning.test(text))));
   const goesOn = heard.items.length === 0 && purse === undefined && isShort(text);
   return {
     enough: asksEnough,

@@ -20,6 +20,8 @@ export interface Sum {
   readonly before: readonly string[];
   /** What of it the player said: a purse that was named already. */
   readonly own?: readonly string[];
+  /** What the words take (tiers/takes): no sum is told to who takes it, unless one is asked for or the purse is too small. */
+  readonly takes?: readonly Ware[] | undefined;
   /** The purse as the game tells it, in gold. */
   readonly gold?: number | undefined;
 }
@@ -28,15 +30,18 @@ export interface Sum {
  * The answer to a sum of gold as the character can say it, or undefined where none is asked for, or where the ware or the
  * purse is not clear.
  */
-export function reckon({ wares, words, before, own = [], gold: told }: Sum): string | undefined {
+export function reckon({ wares, words, before, own = [], takes, gold: told }: Sum): string | undefined {
   const text = plainText(words);
   if (isSelling(text)) return undefined;
   const known = told ?? purseBefore(own, wares);
   const heard = withGroup(hear(text, wares), text, own, wares);
-  const owned = heard.items.length === 0 ? reckonPurse(text, known) : undefined;
+  const owned = heard.items.length === 0 && !takes ? reckonPurse(text, known) : undefined;
   if (owned !== undefined || wares.length === 0) return owned;
 
-  const asked = askedIn({ words, text }, heard, known !== undefined);
+  const asked = askedIn({ words, text }, heard, {
+    hasPurse: known !== undefined,
+    isTaken: takes !== undefined,
+  });
   const purse = asked.purse ?? known;
   if (purse !== undefined && asked.choice && wares.length > 1 && heard.items.length !== 1)
     return affordable(heard.items.length > 1 ? heard.items.map(({ ware }) => ware) : wares, purse);
@@ -45,14 +50,15 @@ export function reckon({ wares, words, before, own = [], gold: told }: Sum): str
   const named =
     heard.items.length > 0
       ? heard.items
-      : meant(text, before, wares, {
+      : (takes?.map((ware) => ({ ware, count: 1 })) ??
+        meant(text, before, wares, {
           isAsked: asked.isAboutPurse || asked.wants || asked.isCounting || asked.price,
           goesOn:
             (asked.goesOn && asked.isCounting) ||
             (asked.enough && heard.loose !== undefined && known !== undefined),
           isForMany: isMany(heard),
           isForSo: asked.change || asked.enough,
-        });
+        }));
   if (named.length === 0) return undefined;
   const isMore = heard.items.length === 1 && isAdding(text);
   const earlier = isMore ? lastSpokenOf(own, wares).filter(({ ware }) => ware !== named[0]!.ware) : [];

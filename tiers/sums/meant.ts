@@ -124,7 +124,8 @@ export function counted(
   const [only] = items;
   const { loose } = heard;
   if (items.length !== 1 || only!.count !== 1 || loose === undefined) return items;
-  return loose > 1 && loose <= 100 && (isNoPurse || counts(text))
+  // "A sword for thirty of them": the price.
+  return loose > 1 && loose <= 100 && loose !== only!.ware.price && (isNoPurse || counts(text))
     ? [{ ware: only!.ware, count: loose }]
     : items;
 }

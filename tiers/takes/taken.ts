@@ -10,6 +10,7 @@ import {
   asking,
   bareThing,
   bareWhich,
+  declining,
   denied,
   follows,
   haggling,
@@ -25,8 +26,11 @@ import {
 /** So many words back a "not" still counts. */
 const denies = 4;
 
-/** What a buyer takes: the only ware that can be meant, or those of which one is. */
-export type Taken = readonly [Ware, ...Ware[]];
+export interface Taken {
+  readonly wares: readonly Ware[];
+  /** Only one of them is taken, and it is not said which. */
+  readonly isUnclear: boolean;
+}
 
 /**
  * What these words take, or undefined: nothing, or nothing that was spoken of. `before`: what was said, newest first.
@@ -34,21 +38,29 @@ export type Taken = readonly [Ware, ...Ware[]];
 export function taken(words: string, before: readonly string[], wares: readonly Ware[]): Taken | undefined {
   if (wares.length === 0) return undefined;
   const text = plainText(words);
-  if (otherwise.test(text)) return undefined;
+  if (otherwise.test(text) || declining.test(text)) return undefined;
   const clauses = words
     .split(/[.,;:!?\n]+|\s-+\s/)
     .map(plainText)
     .filter((clause) => clause !== '');
   const named = wantedByName(clauses, wares);
-  const [ware, ...others] = named ? [named] : unnamedIn(words, text, clauses, before, wares);
-  if (ware === undefined || ware.service) return undefined;
-  // An offer, several, or a purse: that is reckoned.
-  const isPlain = figures(words).every(({ value }) => others.length === 0 && value === ware.price);
-  return isPlain ? [ware, ...others] : undefined;
+  const meant = named.length > 0 ? named : unnamedIn(words, text, clauses, before, wares);
+  if (meant.length === 0 || meant.some(({ service }) => service)) return undefined;
+  const isUnclear = named.length === 0 && meant.length > 1;
+  // An offer, or several of one: that is reckoned.
+  const { purse } = hear(text, wares);
+  const price = meant.reduce((sum, ware) => sum + ware.price, 0);
+  const isPlain = figures(words).every(({ value }) => value === purse || (!isUnclear && value === price));
+  return isPlain ? { wares: meant, isUnclear } : undefined;
 }
 
-/** The only ware that is named and wanted. */
-function wantedByName(clauses: readonly string[], wares: readonly Ware[]): Ware | undefined {
+/** Whether a buyer says no: then nothing is handed over, however near the words are to those of one who says yes. */
+export function declines(words: string): boolean {
+  return declining.test(plainText(words));
+}
+
+/** The wares that are named and wanted; none where it is one or the other. */
+function wantedByName(clauses: readonly string[], wares: readonly Ware[]): readonly Ware[] {
   const named = new Set<Ware>();
   const found = new Set<Ware>();
   let isTaken = clauses.length > 1 && clauses.some((clause) => agreed.test(clause));
@@ -56,8 +68,7 @@ function wantedByName(clauses: readonly string[], wares: readonly Ware[]): Ware 
     const here = namedIn(clause, wares);
     for (const { ware } of here) named.add(ware);
     // Small talk may ask before it; once a ware is named, it is asked about.
-    if (asking.test(clause) && named.size > 0) return undefined;
-    if (haggling.test(clause)) return undefined;
+    if ((asking.test(clause) && named.size > 0) || haggling.test(clause)) return [];
     const wanted = wantedIn(clause, wares);
     for (const ware of wanted.wares) found.add(ware);
     isTaken ||= wanted.isTaken || (!asking.test(clause) && !denied.test(clause) && paying.test(clause));
@@ -67,7 +78,8 @@ function wantedByName(clauses: readonly string[], wares: readonly Ware[]): Ware 
       isTaken = true;
     }
   }
-  return found.size === 1 && isTaken ? only([...found]) : undefined;
+  const isChoice = found.size > 1 && clauses.some((clause) => /\bor\b/.test(clause));
+  return isTaken && !isChoice ? [...found] : [];
 }
 
 /** The wares of a clause that are not turned down, and whether it takes one. */

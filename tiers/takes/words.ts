@@ -51,7 +51,7 @@ export const agreed = around(
 );
 /** With a ware in the clause it is taken. */
 export const paying =
-  /\b(?:im|i am|we are|were|ill be) (?:paying|buying)\b|\b(?:heres|here is|here are|take|got) (?:the|my|your) (?:gold|coins?|money|pay)\b|\b(?:please|pls|plz|plox|quickly|quick|hurry)\b|\b(?:coins?|gold|money) (?:is |are |s )?(?:on the|in (?:my )?hand|by the|ready)|\bfor me\b|^now$/;
+  /\b(?:im|i am|we are|were|ill be) (?:paying|buying)\b|\b(?:ill|i will|i) pay\b|\b(?:heres|here is|here are|take|got) (?:the|my|your) (?:gold|coins?|money|pay)\b|\b(?:please|pls|plz|plox|quickly|quick|hurry)\b|\b(?:coins?|gold|money) (?:is |are |s )?(?:on the|in (?:my )?hand|by the|ready)|\bfor me\b|^now$/;
 
 /** The character has handed it over already. */
 export const handing =
@@ -60,6 +60,9 @@ export const handing =
 /** Not now, not so, or not for gold; or the player asks, and does not want it yet. */
 export const otherwise =
   /\b(?:lend|borrow|rent|loan|pledge|promise|credit|free of charge|for free|for nothing|without paying|gift|discount|(?:cheaper|better|lower) price|makers?|dev|developers?|admin|game|prompt|instructions?|command|system|for (?:half|less|a (?:kiss|song|story|smile))|tomorrow|later|next week|someday|aside|hold|save|unless|trade|swap|in exchange|(?:you|u) give me|on trust|(?:not|wont|never) pay(?:ing)?|less money|more cheap|recipe|myself|repair|mend|return|refund|(?:give|take|bring|want|get) (?:\w+ )?(?:\w+ )?back|steal|run|my (?:sword|shield|blade|gear|armou?r)|take my (?!gold|coins?|money)\w+|my (?!gold|coins?|money|last)\w+ for (?:a|the|your))\b/;
+/** Who says no, or not now. */
+export const declining =
+  /\b(?:on second thoughts?|another (?:day|time)|not (?:today|now|yet)|(?:keep|save) my (?:coins?|gold|money)|leave it|(?:ill|i will|im|i am|better) (?:stay|staying|walk|walking|pass)|no thanks?|no thank you|not go(?:ing)?|not (?:buy|buying|take|taking|want|cross|crossing)|dont (?:want|need|buy|take|open|row)\b(?!.*\b(?:but|just|only|rather|give|gimme|other)\b)|nothing for me|rather not|cancel|i pass|just (?:looking|asking|browsing)|thought better|decided against|will not (?:buy|take|cross))\b/;
 /** With a name beside it it asks or haggles; without one it says which. */
 export const haggling = /\b(?:free|cheaper|cheapest|not today|prices?|pric|costs?|sums?|tally)\b/;
 export const asking =
