@@ -49,6 +49,7 @@ describe('a ware that is named is taken', () => {
     ['mira', 'I do not pay. Give me the sword.'],
     ['mira', 'take my horse and give me a sword'],
     ['mira', 'sword for 20, deal?'],
+    ['mira', 'Let me have the shield for 10.'],
     ['mira', 'give me two swords'],
     ['mira', 'a sword or a shield, please'],
     ['mira', 'one sword please, though not today'],
@@ -115,6 +116,7 @@ describe('who says no takes nothing', () => {
     'Take me across.',
     "I don't want the shield but the sword",
     'no, the other one please',
+    'May I pass?',
     'What do you sell?',
   ])('and not: %s', (words) => {
     expect(declines(words)).toBe(false);

@@ -5,7 +5,7 @@ import { change, type Heard, having, isMany } from './heard.ts';
 import { counts, isShort } from './meant.ts';
 
 const enough =
-  /\b(?:enough|too (?:little|few)|afford|can i (?:buy|get|pay|have|take|cross|eat|sleep|stay)|could i (?:buy|get|pay|have|take|cross)|(?:do|will|would|does|can|is) (?:that|it|this|they|my \w+|(?!(?:i|you|u|we|they|he|she) )\w+(?: gold| coins?)?) (?:do|cover|buy|get|pay|take|carry|bear|stretch to)(?= |$)(?! (?:you|u|i)\b)|covers?|suffice|sufficient|short|missing|lack|in reach|good for|get me|buys? me|gets me|have (?:i )?the (?:gold|money|coin|coins)|how much more|will do)\b/;
+  /\b(?:enough|too (?:little|few)|afford|can i (?:buy|get|pay|have|take|cross|eat|sleep|stay)|could i (?:buy|get|pay|have|take|cross)|(?:do|will|would|does|can|is) (?:that|it|this|they|my \w+|(?!(?:i|you|u|we|they|he|she) )\w+(?: gold| coins?)?) (?:do|cover|buy|get|pay|take|carry|bear|stretch to)(?= |$)(?! (?:you|u|i)\b)|covers?|suffice|sufficient|short|missing|lack|in reach|good for|get me|buys? me|gets me|(?:have (?:i|we)|do (?:i|we) have) the (?:gold|money|coin|coins)|how much more|will do)\b/;
 const several = /\bhow (?:many|often)\b(?! (?:gold|coins?|pieces|money)\b)|\b(?:gold|coins?) whats that in\b/;
 /** "What do I get for four gold?" */
 const buying =

@@ -72,6 +72,8 @@ export function reckon({ wares, words, before, own = [], takes, gold: told }: Su
       return purse < total ? tooLittle(items, total, purse) : undefined;
     if (asked.isAboutPurse || asked.purse !== undefined || earlier.length > 0) {
       if (purse < total) return tooLittle(items, total, purse);
+      // "I give one gold, bring me over" asks nothing.
+      if (!asked.isAboutPurse && heard.items.length === 0) return undefined;
       return asked.change && !asked.enough ? left(items, total, purse) : isEnough(items, total, purse);
     }
   }

@@ -50,7 +50,7 @@ export function taken(words: string, before: readonly string[], wares: readonly 
   // An offer, or several of one: that is reckoned.
   const { purse } = hear(text, wares);
   const price = meant.reduce((sum, ware) => sum + ware.price, 0);
-  const isPlain = figures(words).every(({ value }) => value === purse || (!isUnclear && value === price));
+  const isPlain = figures(words).every(({ value }) => value === price || (value === purse && value > price));
   return isPlain ? { wares: meant, isUnclear } : undefined;
 }
 
@@ -99,7 +99,7 @@ function wantedIn(clause: string, wares: readonly Ware[]): { wares: Ware[]; isTa
     const taking = takingBefore.exec(lead);
     isTaken ||=
       taking !== null && !denied.test(lead.slice(0, taking.index).split(' ').slice(-denies).join(' '));
-    isTaken ||= /^(?:it is|it shall be|it was)\b/.test(rest);
+    isTaken ||= /^(?:it is|it shall be|mine)\b/.test(rest);
   }
   return { wares: named, isTaken };
 }

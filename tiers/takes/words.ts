@@ -22,12 +22,13 @@ const taking = [
   '(?:im|i am|were|we are) (?:buying|purchasing|taking|having|getting)',
   'and (?:have|take|buy)',
   '(?:give|hand|pass|sell|bring|brew|pour|fetch|get|serve|dish|slide|draw|fill|set|hook|fix)(?: me| us)(?: up)?(?: with)?',
+  '(?:may|might|can|could) i trouble you for',
   '(?:pour|bring|fetch|serve)(?= it\\b)',
   '(?:gimme|gib|lets have|make it|make mine|hand over|wrap up|pack up|put me down for|ring me up|set me up with|hook me up with|fix me up with|pull me)',
 ].join('|');
 /** What may stand before a ware that is taken. */
 const kindly =
-  '(?: (?:a|an|the|one|1|your|that|this|some|another|of|of those|of these|of them|also|please|pls|just|over|more|good|fine|finest|best|better|nice|new|strong|stout|sturdy|solid|sharp|shiny|round|hot|fresh|warm|cold|big|large|small|little|full|tall|decent|proper|real|simple|plain|cheap|healing|hearty|whole|single|bloody|damn|fever|wound|winter|beef|dark|brown|mug|bowl|pot|jar|loaf|cup|pint|plate|piece|glass|portion|helping|tin)){0,6}';
+  '(?: (?:a|an|the|one|1|your|thy|that|this|some|another|of|of those|of these|of them|also|please|pls|just|over|more|good|fine|finest|best|better|nice|new|strong|stout|sturdy|solid|sharp|shiny|round|hot|fresh|warm|cold|big|large|small|little|full|tall|decent|proper|real|simple|plain|cheap|healing|hearty|whole|single|bloody|damn|fever|wound|winter|beef|dark|brown|mug|bowl|pot|jar|loaf|cup|pint|plate|piece|glass|portion|helping|tin)){0,6}';
 /** Short words that end what is taken. */
 const close =
   '(?= (?:please|pls|plz|pleas|then|now|thanks|thank|thx|ty|cheers|too|as well|for (?:me|us|now|my)|off|from|after all|instead|at once|right (?:now|away)|sir|friend|mate|smith|love|dear|man|lass|before|here|to go|if you (?:please|will)|of (?:you|thee)|and)\\b|$)';
@@ -59,10 +60,10 @@ export const handing =
 
 /** Not now, not so, or not for gold; or the player asks, and does not want it yet. */
 export const otherwise =
-  /\b(?:lend|borrow|rent|loan|pledge|promise|credit|free of charge|for free|for nothing|without paying|gift|discount|(?:cheaper|better|lower) price|makers?|dev|developers?|admin|game|prompt|instructions?|command|system|for (?:half|less|a (?:kiss|song|story|smile))|tomorrow|later|next week|someday|aside|hold|save|unless|trade|swap|in exchange|(?:you|u) give me|on trust|(?:not|wont|never) pay(?:ing)?|less money|more cheap|recipe|myself|repair|mend|return|refund|(?:give|take|bring|want|get) (?:\w+ )?(?:\w+ )?back|steal|run|my (?:sword|shield|blade|gear|armou?r)|take my (?!gold|coins?|money)\w+|my (?!gold|coins?|money|last)\w+ for (?:a|the|your))\b/;
+  /\b(?:lend|borrow|rent|loan|pledge|promise|credit|free of charge|for free|for nothing|pay nothing|without paying|gift|discount|(?:cheaper|better|lower) price|makers?|dev|developers?|admin|game|prompt|instructions?|command|system|for (?:half|less|a (?:kiss|song|story|smile))|tomorrow|later|next week|someday|aside|hold|save|unless|trade|swap|in exchange|(?:you|u) give me|on trust|(?:not|wont|never) pay(?:ing)?|less money|more cheap|recipe|myself|repair|mend|return|refund|(?:give|take|bring|want|get) (?:\w+ )?(?:\w+ )?back|steal|run|my (?:sword|shield|blade|gear|armou?r)|take my (?!gold|coins?|money)\w+|my (?!gold|coins?|money|last)\w+ for (?:a|the|your))\b/;
 /** Who says no, or not now. */
 export const declining =
-  /\b(?:on second thoughts?|another (?:day|time)|not (?:today|now|yet)|(?:keep|save) my (?:coins?|gold|money)|leave it|(?:ill|i will|im|i am|better) (?:stay|staying|walk|walking|pass)|no thanks?|no thank you|not go(?:ing)?|not (?:buy|buying|take|taking|want|cross|crossing)|dont (?:want|need|buy|take|open|row)\b(?!.*\b(?:but|just|only|rather|give|gimme|other)\b)|nothing for me|rather not|cancel|i pass|just (?:looking|asking|browsing)|thought better|decided against|will not (?:buy|take|cross))\b/;
+  /\b(?:on second thoughts?|another (?:day|time)|not (?:today|now|yet)|(?:keep|save) my (?:coins?|gold|money)|leave it|(?:ill|i will|im|i am|better) (?:stay|staying|walk|walking)|no thanks?|no thank you|not go(?:ing)?(?! (?:home|back|anywhere|on))|not (?:buy|buying|take|taking|want|cross|crossing)|dont (?:want|need|buy|take|open|row)\b(?!.*\b(?:but|just|only|rather|give|gimme|other)\b)|nothing for me|rather not|cancel|pass on (?:it|that|this)|just (?:looking|asking|browsing)|thought better|decided against|will not (?:buy|take|cross))\b/;
 /** With a name beside it it asks or haggles; without one it says which. */
 export const haggling = /\b(?:free|cheaper|cheapest|not today|prices?|pric|costs?|sums?|tally)\b/;
 export const asking =
@@ -74,5 +75,5 @@ export const turnedDown =
   /\b(?:no|not|instead of|rather than|never mind|forget|without|skip|scrap|keep)(?: (?:a|an|the|your|any|that))*$/;
 /** What may come after the name of a ware, which may go on: "bowl of your stew". */
 export const follows =
-  /^(?:$|(?:please|pls|plz|plox|pleas|thanks|thank|thx|ty|cheers|then|now|too|also|as|for|with|to|over|on|off|in|at|by|from|out|up|behind|before|against|that|i|im|ill|youve|ive|id|we|so|and|but|or|it|its|is|are|was|if|you|u|heres|here|me|my|mate|friend|smith|sir|madam|love|dear|man|lass|lad|good|right|today|tonight|first|instead|after|because|cause|since|while|when|stuff|thing|things|ones?|buying|coins?|gold|money|no|not|this|there|again|like|just|deal|sold|thingy)\b|(?:of |full of )(?:(?:the|your|that|this|good|hot|some|fresh|fine|dark|healing|fever) )*(?<more>\w+))/;
+  /^(?:$|(?:please|pls|plz|plox|pleas|thanks|thank|thx|ty|cheers|then|now|too|also|as|for|with|to|over|on|off|in|at|by|from|out|up|behind|before|against|that|i|im|ill|youve|ive|id|we|so|and|but|or|it|its|is|are|was|if|you|u|heres|here|me|my|mate|friend|smith|sir|madam|love|dear|man|lass|lad|good|right|today|tonight|first|instead|after|because|cause|since|while|when|stuff|thing|things|ones?|buying|coins?|gold|money|no|not|this|there|mine|again|like|just|deal|sold|thingy)\b|(?:of |full of )(?:(?:the|your|that|this|good|hot|some|fresh|fine|dark|healing|fever) )*(?<more>\w+))/;
 export const takingBefore = new RegExp(`\\b(?:${taking})${kindly}$`);
