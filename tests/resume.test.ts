@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { History, type HistoryTurn } from '../bus/history.ts';
 import type { End } from '../bus/protocol.ts';
 import { createKeys } from '../bus/subjects.ts';
+import { eventually } from './helpers/processes.ts';
 import { isTerminal, type RawClient } from './helpers/raw-client.ts';
 import { useStack } from './helpers/stack.ts';
 
@@ -79,6 +80,8 @@ describe.each([
     first.cut();
     const n = last(first, 1);
     const [turn] = await committed(player, 1);
+    // Its end leaves once the turn is written.
+    await eventually('the end', async () => (await stack.metric('parley_gateway_streams')) === 0);
     const second = await stack.join({ player, gateway, resume: resumeOf(first, { s: 1, n }) });
     expect(second.welcome.streams).toEqual([{ s: 1, state: 'ended' }]);
     await second.terminal(1);
