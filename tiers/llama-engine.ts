@@ -2,8 +2,8 @@
 // way: a place, its generation, the end; and characters are warmed and pinned. How tokens are made stands in
 // llama/*.ts, beginning with generation.ts; how one adapter replaces another in llama/contexts.ts. Knows no bus, no player and no character file.
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Token } from 'node-llama-cpp';
+import { atMost } from '../runtime/at-most.ts';
 import { type Adapter, Adapters, labelOf } from './adapters.ts';
 import {
   type Chunk,
@@ -409,10 +409,7 @@ class LlamaEngine implements Engine {
     });
     this.#runs.set(abort, done);
     void done.then(() => this.#runs.delete(abort));
-    const late = new AbortController();
-    const time = sleep(mostPrepareMs, undefined, { signal: late.signal }).catch(() => {});
-    await Promise.race([done, time]);
-    late.abort();
+    await atMost(mostPrepareMs, done);
   }
 
   #mustBeOpen(): void {

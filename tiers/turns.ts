@@ -1,7 +1,7 @@
 // One turn after the other: what was said last is in the history before a player can go on about it, and before whoever cut in is
 // answered. Bounded: a player does not wait for a slow Redis.
 
-import { setTimeout as sleep } from 'node:timers/promises';
+import { atMost } from '../runtime/at-most.ts';
 import type { Ending, Job } from './answer.ts';
 import { type CommitParts, commitTurn } from './commit.ts';
 
@@ -28,7 +28,7 @@ export class Turns {
     void turn.written.then(() => {
       if (this.#open.get(conversation) === turn) this.#open.delete(conversation);
     });
-    if (before?.isCutShort) await atMost(before.written);
+    if (before?.isCutShort) await atMost(mostMs, before.written);
     return turn;
   }
 }
@@ -55,16 +55,9 @@ export class Turn {
   async end({ last, remember }: Ending): Promise<void> {
     if (remember) {
       void commitTurn(this.#job, remember, this.#parts).then(this.#isWritten);
-      await atMost(this.written);
+      await atMost(mostMs, this.written);
     } else this.#isWritten();
     this.#job.stream.end(last);
     return this.written;
   }
-}
-
-async function atMost(done: Promise<void>): Promise<void> {
-  const timer = new AbortController();
-  const late = sleep(mostMs, undefined, { signal: timer.signal }).catch(() => {});
-  await Promise.race([done, late]);
-  timer.abort();
 }

@@ -216,12 +216,14 @@ export class Bank {
     this.compare(question, numbers);
     const nearest: { memory: Kept; score: number }[] = [];
     const scores = this.score(question.before !== undefined, size);
+    const mostBonus = question.takes === undefined ? 0 : takenBonus;
     for (let i = 0; i < scores.length; i++) {
+      // Of thousands a few dozen get further than this.
+      const last = nearest[voters - 1];
+      if (last && scores[i]! + mostBonus <= last.score) continue;
       const memory = this.memories[i]!;
       const isSold = question.takes !== undefined && memory.sells?.name === question.takes;
       const score = isSold ? scores[i]! + takenBonus : scores[i]!;
-      // Of thousands a few dozen get further than this.
-      const last = nearest[voters - 1];
       if (last && score <= last.score) continue;
       const wording = this.wordings[memory.at]!;
       if (question.takes !== undefined && memory.sells !== undefined && !isSold) continue;

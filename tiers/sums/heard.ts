@@ -256,7 +256,12 @@ function isHadByNight({ ware }: Item): boolean {
 
 /** The ware that the words from here on name; words by their stems. */
 function wareAt(words: readonly string[], at: number, wares: readonly Ware[]): Ware | undefined {
-  return wares.find((ware) => namesOf(ware).some((name) => name.every((word, i) => words[at + i] === word)));
+  return wares.find((ware) => nameAt(words, at, ware));
+}
+
+/** The name of the ware that begins there. */
+function nameAt(words: readonly string[], at: number, ware: Ware): readonly string[] | undefined {
+  return namesOf(ware).find((name) => name.every((word, i) => words[at + i] === word));
 }
 
 /** The wares that plain words name, each where it is named first; `end` is the place after its name. */
@@ -269,8 +274,7 @@ export function namedIn(
   for (let at = 0; at < stemmed.length; at++) {
     const ware = wareAt(stemmed, at, wares);
     if (!ware || found.has(ware)) continue;
-    const name = namesOf(ware).find((words) => words.every((word, i) => stemmed[at + i] === word))!;
-    found.set(ware, { ware, at, end: at + name.length });
+    found.set(ware, { ware, at, end: at + nameAt(stemmed, at, ware)!.length });
   }
   return [...found.values()];
 }

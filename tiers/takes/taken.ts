@@ -95,7 +95,7 @@ function wantedIn(clause: string, wares: readonly Ware[]): { wares: Ware[]; isTa
     // "A mug of milk", "drink milk".
     const follow = follows.exec(rest);
     const more = follow?.groups?.more;
-    if (!follow || (more && !hear(more, [ware]).items.length)) return { wares: [], isTaken: false };
+    if (!follow || (more && namedIn(more, [ware]).length === 0)) return { wares: [], isTaken: false };
     const taking = takingBefore.exec(lead);
     isTaken ||=
       taking !== null && !denied.test(lead.slice(0, taking.index).split(' ').slice(-denies).join(' '));
@@ -103,6 +103,7 @@ function wantedIn(clause: string, wares: readonly Ware[]): { wares: Ware[]; isTa
   }
   return { wares: named, isTaken };
 }
+
 /** What is meant where nothing is named. */
 function unnamedIn(
   words: string,
@@ -111,7 +112,7 @@ function unnamedIn(
   before: readonly string[],
   wares: readonly Ware[],
 ): readonly Ware[] {
-  if (before.length === 0 || hear(text, wares).items.length > 0) return [];
+  if (before.length === 0 || namedIn(text, wares).length > 0) return [];
   const isQuestion = words.trimEnd().endsWith('?') || asking.test(text);
   for (const clause of clauses) {
     if (denied.test(clause) || asking.test(clause)) continue;

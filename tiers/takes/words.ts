@@ -13,10 +13,12 @@ const thing = [
 
 const softly =
   '(?: (?:like|love|rather|just|gladly|happily|then|please|also|have to|to|really|gonna|going to|want to|better|definitely))*';
+const wishing =
+  'ill|i will|i shall|id|i would|let me|lemme|let us|lets|well|we will|can i|could i|may i|might i|can we|could we|gonna|wanna|like to|want to';
 /** Words of somebody who takes what comes next. */
 const taking = [
-  `(?:ill|i will|i shall|id|i would|i|let me|lemme|let us|lets|we|well|we will|can i|could i|may i|might i|can we|could we|gonna|wanna|like to|want to|here to|time to)${softly} (?:take|buy|purchase|grab|choose|pick|go (?:for|with))`,
-  `(?:ill|i will|i shall|id|i would|let me|lemme|let us|lets|well|we will|we shall|can i|could i|may i|might i|can we|could we|gonna|wanna|like to|want to)${softly} (?:have|get)`,
+  `(?:${wishing}|i|we|here to|time to)${softly} (?:take|buy|purchase|grab|choose|pick|go (?:for|with))`,
+  `(?:${wishing}|we shall)${softly} (?:have|get)`,
   '(?:i|we|ill|well)(?: (?:really|just|do|badly|now|think i))? (?:want|need|fancy)',
   `(?:id|i would|wed|we would)${softly} (?:like|love|prefer)`,
   '(?:im|i am|were|we are) (?:buying|purchasing|taking|having|getting)',
